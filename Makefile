@@ -1,0 +1,46 @@
+# What a person types here. A fresh machine needs Python 3.11 or newer, make and git; the rest goes into .venv.
+
+PYTHON ?= $(shell for candidate in python3 python3.14 python3.13 python3.12 python3.11; do \
+	"$$candidate" -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null && echo "$$candidate" && break; done)
+VENV ?= .venv
+WORKERS ?= auto
+
+BIN := $(VENV)/bin
+INSTALLED := $(VENV)/.installed
+
+.DEFAULT_GOAL := help
+.PHONY: help install demo test check check-static format clean
+
+help: ## Show the targets
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "%-14s%s\n", $$1, $$2 }' $(firstword $(MAKEFILE_LIST))
+
+install: $(INSTALLED) ## Make .venv and install Zaxy into it with the development tools
+
+$(INSTALLED): pyproject.toml
+	@test -n "$(PYTHON)" || { echo "Zaxy needs Python 3.11 or newer: install it, or name it with make PYTHON=/path/to/python3" >&2; exit 1; }
+	@"$(BIN)/python" -m pip --version >/dev/null 2>&1 || "$(PYTHON)" -m venv --clear "$(VENV)"
+	@echo "Installing Zaxy and its tools into $(VENV)"
+	@"$(BIN)/python" -m pip install --quiet --disable-pip-version-check --editable ".[dev]"
+	@touch "$@"
+
+demo: $(INSTALLED) ## Remember this repository in a temporary loom, ask it three questions, verify it
+	@ZAXY="$(abspath $(BIN))/zaxy" sh scripts/demo.sh
+
+test: $(INSTALLED) ## Run the tests
+	"$(BIN)/python" -m pytest --quiet --numprocesses $(WORKERS) --dist worksteal
+
+check-static: $(INSTALLED) ## Format, ruff, mypy --strict and import contracts, without the tests
+	"$(BIN)/python" -m ruff format --check .
+	"$(BIN)/python" -m ruff check .
+	"$(BIN)/python" -m mypy
+	"$(BIN)/lint-imports" --no-logo
+
+check: check-static test ## All of the above: what has to pass before a change lands
+
+format: $(INSTALLED) ## Rewrite the code in house format
+	"$(BIN)/python" -m ruff check --fix-only .
+	"$(BIN)/python" -m ruff format .
+
+clean: ## Remove .venv, caches and build results; a loom is never touched
+	rm -rf "$(VENV)" build dist .mypy_cache .ruff_cache .pytest_cache .import_linter_cache .hypothesis
+	find . -name __pycache__ -type d -prune -exec rm -rf {} +
