@@ -1,0 +1,73 @@
+"""Time as a port, and the two text forms of it. Internally a moment is an integer: microseconds since 1970 UTC."""
+
+from __future__ import annotations
+
+import re
+import time
+from datetime import UTC, datetime, timedelta
+from typing import Final, Protocol
+
+from zaxy.errors import InvalidInputError
+
+FOREVER: Final = 2**62
+"""A moment after every other: the open end of a validity interval, in microseconds."""
+
+_EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
+_RFC3339: Final = re.compile(
+    r"\d{4}-\d\d-\d\d(?:[T ]\d\d:\d\d(?::\d\d(?:\.\d{1,9})?)?(?:Z|z|[+-]\d\d:\d\d)?)?", re.ASCII
+)
+_MICROSECOND: Final = timedelta(microseconds=1)
+
+
+class Clock(Protocol):
+    """Where the log and the services learn what time it is."""
+
+    def now(self) -> int:
+        """Return the current moment, in microseconds since 1970 UTC."""
+        ...
+
+
+class SystemClock:
+    """The machine's wall clock."""
+
+    def now(self) -> int:
+        return time.time_ns() // 1000
+
+
+def format_time(moment: int) -> str:
+    """Return ``moment`` as RFC 3339 in UTC with microseconds: ``2026-11-21T08:42:05.903462Z``.
+
+    Args:
+        moment: Microseconds since 1970 UTC.
+    """
+    seconds, micros = divmod(moment, 1_000_000)
+    try:
+        year, month, day, hour, minute, second, *_ = time.gmtime(seconds)
+    except (OverflowError, OSError, ValueError) as error:
+        raise InvalidInputError(f"{moment} microseconds is outside the calendar") from error
+    return f"{year:04}-{month:02}-{day:02}T{hour:02}:{minute:02}:{second:02}.{micros:06}Z"
+
+
+def parse_time(text: object, *, what: str = "timestamp") -> int:
+    """Return the moment that an RFC 3339 text names, in microseconds since 1970 UTC.
+
+    A date alone means its midnight, a time without a zone means UTC.
+
+    Args:
+        text: For example ``2023-05-08T13:56:00Z`` or ``2023-05-08``.
+        what: How the error names the value.
+
+    Raises:
+        InvalidInputError: ``text`` is not such a time ("yesterday", a number, the 30th of February).
+    """
+    if isinstance(text, str) and _RFC3339.fullmatch(text):
+        try:
+            parsed = datetime.fromisoformat(text.upper())
+        except ValueError:
+            parsed = None
+        if parsed is not None:
+            return (parsed.replace(tzinfo=parsed.tzinfo or UTC) - _EPOCH) // _MICROSECOND
+    shown = repr(text)[:80]
+    raise InvalidInputError(
+        f"{what} {shown} is not an RFC 3339 time", remedy="write it like 2023-05-08T13:56:00Z or 2023-05-08"
+    )

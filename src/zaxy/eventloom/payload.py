@@ -1,0 +1,160 @@
+"""Checking and cleaning a payload before it is sealed: one walk over it."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, Final
+
+from zaxy.clock import parse_time
+from zaxy.errors import InvalidInputError
+from zaxy.eventloom.event import SECURITY_KEY, SOURCE_KEY
+from zaxy.eventloom.redaction import REPLACEMENT, is_secret_name, redact_text
+
+MAX_DEPTH: Final = 64
+MAX_EXACT_INTEGER: Final = 2**53 - 1
+"""The largest integer that every JSON reader holds exactly (RFC 7493, section 2.2)."""
+
+Path = tuple[str | int, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class CleanPayload:
+    """A payload that may be sealed.
+
+    Attributes:
+        value: A copy of what was given, secrets replaced, with the log's own members added.
+        redacted_paths: Where secrets were: ``nested.token``, ``list[0].secret``.
+    """
+
+    value: dict[str, Any]
+    redacted_paths: tuple[str, ...]
+
+
+def clean_payload(payload: object, *, key: str | None = None) -> CleanPayload:
+    """Return the payload as it will be sealed.
+
+    Args:
+        payload: JSON object: strings, numbers, booleans, None, lists and objects. Tuples become lists.
+        key: The event's idempotency key, kept in the payload so that it is sealed too.
+
+    Raises:
+        InvalidInputError: Something no reader could trust: NaN, an integer beyond 2^53 - 1, half of a surrogate pair,
+            a NUL character, more than 64 levels, a member name that is not a string, another type; or an
+            ``occurred_at`` that is not RFC 3339. The message names the path.
+    """
+    if not isinstance(payload, Mapping):
+        raise InvalidInputError(f"a payload is a JSON object, not {type(payload).__name__}")
+    walk = _Walk()
+    if SECURITY_KEY in payload or SOURCE_KEY in payload:  # these are the log's to write
+        payload = {name: part for name, part in payload.items() if name not in (SECURITY_KEY, SOURCE_KEY)}
+    value = walk.members(payload, (), 1)
+    if value.get("occurred_at") is not None:
+        parse_time(value["occurred_at"], what="payload.occurred_at")
+    if key is not None:
+        value[SOURCE_KEY] = walk.text(key, (SOURCE_KEY,))
+    paths = tuple(walk.redacted)
+    value[SECURITY_KEY] = {"sensitivity": "restricted" if paths else "public", "redacted_paths": list(paths)}
+    return CleanPayload(value, paths)
+
+
+def scrub(value: Any) -> Any:
+    """Return a JSON value in which text that could not be sealed is made so: NUL and lone surrogates become U+FFFD.
+
+    For importers: a recorded session may hold such text, and losing the whole event would be worse.
+    """
+    if isinstance(value, str):
+        whole = value if value.isascii() else value.encode("utf-16", "surrogatepass").decode("utf-16", "replace")
+        return whole.replace("\x00", "\ufffd")
+    if isinstance(value, Mapping):
+        return {str(scrub(name)): scrub(part) for name, part in value.items()}
+    if isinstance(value, (list, tuple)):
+        return [scrub(part) for part in value]
+    too_large = isinstance(value, int) and abs(value) > MAX_EXACT_INTEGER
+    return str(value) if too_large or (isinstance(value, float) and not math.isfinite(value)) else value
+
+
+def show_path(path: Path) -> str:
+    """Return a path as people write it: ``nested.token``, ``list[0].secret``."""
+    text = ""
+    for part in path:
+        if isinstance(part, int):
+            text += f"[{part}]"
+        else:
+            text += f".{part}" if text else part
+    return text
+
+
+class _Walk:
+    """One pass over a payload: copies, checks and redacts."""
+
+    __slots__ = ("redacted",)
+
+    def __init__(self) -> None:
+        self.redacted: list[str] = []
+
+    def members(self, value: Mapping[Any, Any], path: Path, depth: int, *, secret: bool = False) -> dict[str, Any]:
+        if depth > MAX_DEPTH:
+            raise _refused(path, f"is nested more than {MAX_DEPTH} levels deep", "store it as text, or flatter")
+        copy: dict[str, Any] = {}
+        for name, part in value.items():
+            if type(name) is not str:
+                raise _refused(path, f"has a member name that is not text: {name!r}", "write it as text")
+            inner = (*path, name)
+            if not name.isascii() or "\x00" in name:
+                _check_text(name, inner)
+            copy[name] = self.value(part, inner, depth, secret=secret or is_secret_name(name))
+        return copy
+
+    def value(self, value: Any, path: Path, depth: int, *, secret: bool) -> Any:
+        if isinstance(value, str):
+            return self._hide(path) if secret and value else self.text(value, path)
+        if value is None or isinstance(value, bool):
+            return value
+        if isinstance(value, (int, float)):
+            return self._hide(path) if secret else _number(value, path)
+        if isinstance(value, Mapping):
+            return self.members(value, path, depth + 1, secret=secret)
+        if isinstance(value, (list, tuple)):
+            if depth >= MAX_DEPTH:
+                raise _refused(path, f"is nested more than {MAX_DEPTH} levels deep", "store it as text, or flatter")
+            return [self.value(part, (*path, at), depth + 1, secret=secret) for at, part in enumerate(value)]
+        raise _refused(path, f"is a {type(value).__name__}, which JSON does not have", "write it as text")
+
+    def text(self, value: str, path: Path) -> str:
+        if not value.isascii() or "\x00" in value:
+            _check_text(value, path)
+        redacted = redact_text(value)
+        if redacted is not value and redacted != value:
+            self.redacted.append(show_path(path))
+        return str.__str__(redacted)
+
+    def _hide(self, path: Path) -> str:
+        self.redacted.append(show_path(path))
+        return REPLACEMENT
+
+
+def _number(value: int | float, path: Path) -> int | float:
+    if isinstance(value, float):
+        if not math.isfinite(value):
+            raise _refused(path, f"is {value}, which JSON does not have", "leave it out or write it as text")
+        return float(value)
+    if abs(value) > MAX_EXACT_INTEGER:
+        raise _refused(path, "is an integer beyond 2^53 - 1, which many readers round", "write it as text")
+    return int(value)
+
+
+def _check_text(text: str, path: Path) -> None:
+    if "\x00" in text:
+        raise _refused(path, "holds a NUL character", "remove it or write it as an escape of your own")
+    try:
+        text.encode("utf-8")
+    except UnicodeEncodeError:
+        raise _refused(path, "holds half of a surrogate pair", "decode the text before you record it") from None
+
+
+def _refused(path: Path, what: str, remedy: str) -> InvalidInputError:
+    where = show_path(("payload", *path))
+    shown = where if len(where) <= 200 else f"{where[:120]}…{where[-60:]}"
+    return InvalidInputError(f"{shown.encode('utf-8', 'backslashreplace').decode()} {what}", remedy=remedy)

@@ -1,0 +1,204 @@
+"""Reading one line back: parse it strictly, check its hash, and say what kind of record it is.
+
+Three kinds exist in the field: v1 (see `envelope`); legacy, whose hash covers eight top-level members; and flat v1, a
+v1 record that was rewritten in the legacy layout and keeps its v1 hash. All three form one chain of 64-digit hashes.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import re
+from typing import Any, Final, NamedTuple
+
+from zaxy.errors import IntegrityError
+from zaxy.eventloom.canonical import BadJSONError, canonical, canonical_simple, decode, decode_loosely
+from zaxy.eventloom.envelope import ENVELOPE_KEYS, HASH_PREFIX
+from zaxy.eventloom.event import SECURITY_KEY, Event
+
+_EVENT_ID: Final = re.compile(r"evt_zaxy_(\d{12,18})_[0-9a-f]{16}", re.ASCII)
+_DIGEST: Final = re.compile(r"[0-9a-f]{64}", re.ASCII)
+_PREFIXED_LENGTH: Final = len(HASH_PREFIX) + 64
+_LEGACY_HASHED: Final = ("seq", "timestamp", "type", "actor", "thread", "payload", "security", "prev_hash")
+_FLAT_V1: Final = "eventloom.v1"
+
+
+class BadRecordError(IntegrityError):
+    """Raised when a line is not a sealed record.
+
+    Args:
+        finding: Short name of what is wrong, such as ``hash_mismatch``.
+        message: The sentence.
+    """
+
+    code = "bad_record"
+
+    def __init__(self, finding: str, message: str) -> None:
+        super().__init__(message)
+        self.finding = finding
+
+
+class Record(NamedTuple):
+    """One parsed line. A tuple, because verification makes one for every event.
+
+    Attributes:
+        seq: Its sequence number; None when the record does not carry one (a foreign id): its place decides.
+        digest: 64 hexadecimal digits, as stored.
+        previous: The digest of the record before, as stored, or None for the first.
+        computed: The digest computed from the content.
+        members: The parsed object (v1: without ``integrity``, which the attributes above hold).
+        legacy: Whether it is in the legacy layout.
+    """
+
+    seq: int | None
+    digest: str
+    previous: str | None
+    computed: str
+    members: dict[str, Any]
+    legacy: bool
+
+    def event(self, session_id: str, seq: int) -> Event:
+        """Return the record as an event of a session.
+
+        Args:
+            session_id: The session whose log holds it (its file's name, which is what citations use).
+            seq: Its place in the chain.
+        """
+        members = self.members
+        previous = None if self.previous is None else HASH_PREFIX + self.previous
+        if not self.legacy:
+            return Event(
+                seq,
+                members["id"],
+                members["type"],
+                members["actorId"],
+                session_id,
+                members["payload"],
+                members["timestamp"],
+                HASH_PREFIX + self.digest,
+                previous,
+                members["parentEventId"],
+                tuple(members["causedBy"]),
+            )
+        payload = members["payload"]
+        if members.get("security") is not None:
+            payload = {**payload, SECURITY_KEY: members["security"]}
+        return Event(
+            seq,
+            str(members.get("id") or f"evt_zaxy_{seq:012d}_{self.digest[:16]}"),
+            members["type"],
+            members["actor"],
+            session_id,
+            payload,
+            members["timestamp"],
+            HASH_PREFIX + self.digest,
+            previous,
+            members.get("parent_event_id"),
+            tuple(members.get("caused_by") or ()),
+        )
+
+
+def read_record(line: bytes) -> Record:
+    """Return the record in ``line`` (without its newline) and the hash that its content has.
+
+    The caller compares `Record.computed` with `Record.digest`, and the chain.
+
+    Raises:
+        BadRecordError: The line is not a record: not in stored form, or without the members of one.
+    """
+    try:
+        if line.startswith(b'{"seq":'):
+            return _legacy(decode_loosely(line))
+        members, simple = decode(line)
+    except BadJSONError as error:
+        raise BadRecordError(error.finding, error.message) from error
+    return _v1(members, simple=simple)
+
+
+def check_record(line: bytes) -> Record:
+    """Return the record in ``line`` if its content has the hash it names.
+
+    Raises:
+        BadRecordError: As `read_record`, or the hash differs.
+    """
+    record = read_record(line)
+    if record.computed != record.digest:
+        raise BadRecordError("hash_mismatch", "the content does not have the hash that the record names")
+    return record
+
+
+def _bare(value: object, *, what: str) -> str:
+    if type(value) is str and len(value) == _PREFIXED_LENGTH and value.startswith(HASH_PREFIX):
+        return value[len(HASH_PREFIX) :]  # whether it is hexadecimal shows when it is compared with a computed hash
+    raise BadRecordError("bad_envelope", f"{what} is not sha256: and 64 hexadecimal digits")
+
+
+def _has_v1_types(members: dict[str, Any]) -> bool:
+    return (
+        type(members["payload"]) is dict
+        and type(members["causedBy"]) is list
+        and type(members["id"]) is str
+        and type(members["type"]) is str
+        and type(members["actorId"]) is str
+        and type(members["threadId"]) is str
+        and type(members["timestamp"]) is str
+        and (members["parentEventId"] is None or type(members["parentEventId"]) is str)
+    )
+
+
+def _v1(members: dict[str, Any], *, simple: bool) -> Record:
+    if tuple(members) != ENVELOPE_KEYS:
+        raise BadRecordError("bad_envelope", "the record does not have exactly the members of the v1 envelope in order")
+    integrity = members.pop("integrity")
+    if type(integrity) is not dict or tuple(integrity) != ("hash", "previousHash"):
+        raise BadRecordError("bad_envelope", "integrity does not hold exactly hash and previousHash")
+    if not _has_v1_types(members):
+        raise BadRecordError("bad_envelope", "a member of the envelope has the wrong type")
+    previous_text = integrity["previousHash"]
+    previous = None if previous_text is None else _bare(previous_text, what="previousHash")
+    digest = _bare(integrity["hash"], what="hash")
+    hashed = {"event": members, "previousHash": previous_text}
+    encoded = canonical_simple(hashed) if simple else canonical(hashed)
+    match = _EVENT_ID.fullmatch(members["id"])
+    seq = int(match[1]) if match else None
+    return Record(seq, digest, previous, hashlib.sha256(encoded).hexdigest(), members, legacy=False)
+
+
+def _legacy(members: dict[str, Any]) -> Record:
+    digest, previous = members.get("hash"), members.get("prev_hash")
+    if not (
+        type(members.get("seq")) is int
+        and all(type(members.get(name)) is str for name in ("timestamp", "type", "actor"))
+        and type(members.get("payload")) is dict
+        and type(members.get("caused_by") or []) is list
+        and isinstance(digest, str)
+        and _DIGEST.fullmatch(digest)
+        and (previous is None or (isinstance(previous, str) and _DIGEST.fullmatch(previous)))
+    ):
+        raise BadRecordError("bad_envelope", "a member of the legacy record is missing or has the wrong type")
+    if members.get("envelope_version") == _FLAT_V1:
+        hashed = _unflattened(members, previous)
+    else:
+        defaults = {"thread": "default", "prev_hash": None}
+        hashed = {name: members.get(name, defaults.get(name)) for name in _LEGACY_HASHED}
+        if hashed["security"] is None:
+            del hashed["security"]
+    computed = hashlib.sha256(canonical(hashed)).hexdigest()
+    return Record(members["seq"], digest, previous, computed, members, legacy=True)
+
+
+def _unflattened(members: dict[str, Any], previous: str | None) -> dict[str, Any]:
+    """Return the v1 object that a flattened record was hashed as."""
+    payload = dict(members["payload"])
+    if members.get("security") is not None:
+        payload[SECURITY_KEY] = members["security"]
+    event = {
+        "id": members.get("id"),
+        "type": members["type"],
+        "actorId": members["actor"],
+        "threadId": members.get("thread", "default"),
+        "parentEventId": members.get("parent_event_id"),
+        "causedBy": members.get("caused_by") or [],
+        "timestamp": members["timestamp"],
+        "payload": payload,
+    }
+    return {"event": event, "previousHash": None if previous is None else HASH_PREFIX + previous}

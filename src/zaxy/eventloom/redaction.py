@@ -1,0 +1,96 @@
+"""Replacing secrets before an event is sealed: what is sealed can never be taken out again.
+
+Only the secret itself is replaced, so that the sentence around it stays useful. Two ways of finding one: the name of
+the member that holds it (``password``, ``api_key``), and its form inside any text (``ghp_…``, ``Bearer …``).
+"""
+
+from __future__ import annotations
+
+import re
+from functools import lru_cache
+from itertools import pairwise
+from typing import Final
+
+REPLACEMENT: Final = "[REDACTED]"
+
+_WORD: Final = re.compile(r"[A-Z]+(?![a-z])|[A-Z]?[a-z]+|\d+")
+_SECRET_WORDS: Final = frozenset(
+    {"password", "passwd", "passphrase", "pwd", "secret", "secrets", "apikey", "credential", "credentials", "cookie"}
+    | {"authorization", "bearer", "token"}
+)
+_SECRET_PAIRS: Final = frozenset(
+    {("api", "key"), ("access", "key"), ("private", "key"), ("signing", "key"), ("encryption", "key"), ("ssh", "key")}
+)
+_COUNT_WORDS: Final = frozenset(
+    {"count", "limit", "budget", "usage", "max", "min", "total", "length", "type", "name", "id"}
+)
+
+_NAMES: Final = (
+    r"(?:pass(?:word|wd|phrase)|pwd|client[_-]?secret|secret[_-]?(?:access[_-]?)?key|api[_-]?key|access[_-]?key|"
+    r"private[_-]?key|(?:access|auth|refresh|session)[_-]?token)"
+)
+_VALUE: Final = r"(?P<secret>\"[^\"\s]{3,}\"|'[^'\s]{3,}'|(?![\"'$<{(\[])[^\s,;&\"'<>]{3,})"
+
+_FORMS: Final = tuple(
+    (gate, markers, re.compile(pattern))
+    for gate, markers, pattern in (
+        (
+            "-",
+            ("-----BEGIN",),
+            r"(?s)(?P<secret>-----BEGIN [A-Z ]*PRIVATE KEY-----.*?(?:-----END [A-Z ]*PRIVATE KEY-----|\Z))",
+        ),
+        ("A", ("AKIA", "ASIA"), r"(?<![A-Z0-9])(?P<secret>(?:AKIA|ASIA)[A-Z0-9]{16})(?![A-Z0-9])"),
+        ("_", ("gh", "github_pat_"), r"(?<!\w)(?P<secret>gh[pousr]_[A-Za-z0-9]{20,}|github_pat_[A-Za-z0-9_]{20,})"),
+        ("-", ("sk-",), r"(?<![\w-])(?P<secret>sk-[A-Za-z0-9_-]{16,})"),
+        ("_", ("k_live_", "k_test_"), r"(?<!\w)(?P<secret>[sr]k_(?:live|test)_[A-Za-z0-9]{10,})"),
+        ("-", ("xox",), r"(?<!\w)(?P<secret>xox[abeoprs]-[A-Za-z0-9-]{10,})"),
+        ("A", ("AIza",), r"(?<!\w)(?P<secret>AIza[A-Za-z0-9_-]{35})"),
+        ("-", ("glpat-",), r"(?<!\w)(?P<secret>glpat-[A-Za-z0-9_-]{20,})"),
+        ("_", ("npm_", "hf_"), r"(?<!\w)(?P<secret>npm_[A-Za-z0-9]{36}|hf_[A-Za-z0-9]{30,})"),
+        (".", ("eyJ",), r"(?<!\w)(?P<secret>eyJ[A-Za-z0-9_-]{8,}\.eyJ[A-Za-z0-9_-]{8,}\.[A-Za-z0-9_-]{8,})"),
+        ("B", ("Bearer", "BEARER"), r"(?i)\bbearer\s+(?P<secret>[A-Za-z0-9._~+/-]{12,}=*)"),
+        ("b", ("bearer",), r"\bbearer\s+(?P<secret>(?=[A-Za-z._~+/-]*\d)[A-Za-z0-9._~+/-]{12,}=*)"),
+        (":", ("://",), r"(?i)\b[a-z][a-z0-9+.-]*://[^\s:/@]*:(?P<secret>[^\s/@]{2,})@"),
+    )
+)
+"""Forms of secrets: a character that any of them has, markers that most texts lack, and what to replace."""
+
+_ASSIGNMENT_MARKERS: Final = ("passw", "passphrase", "pwd", "secret", "key", "token")
+_ASSIGNMENT: Final = re.compile(
+    rf"(?i)(?<![a-z0-9]){_NAMES}[\"']?\s*(?:=|:)\s*{_VALUE}"
+    rf"|(?<![a-z0-9_])(?:secret|token)[\"']?=\s*{_VALUE.replace('<secret>', '<other>')}"
+)
+
+
+@lru_cache(maxsize=4_096)
+def is_secret_name(name: str) -> bool:
+    """Return whether a payload member of this name holds a secret: ``apiKey``, ``db_password``, not ``max_tokens``."""
+    words = [word.lower() for word in _WORD.findall(name)]
+    if not words or _COUNT_WORDS & set(words):
+        return False
+    return not _SECRET_WORDS.isdisjoint(words) or any(pair in _SECRET_PAIRS for pair in pairwise(words))
+
+
+def redact_text(text: str) -> str:
+    """Return ``text`` with every secret in it replaced by ``[REDACTED]``; the same object when there is none."""
+    for gate, markers, form in _FORMS:
+        if gate in text and any(marker in text for marker in markers):
+            text = _replace(form, text)
+    if "=" in text or ":" in text:
+        lowered = text.lower()
+        if any(marker in lowered for marker in _ASSIGNMENT_MARKERS):
+            text = _replace(_ASSIGNMENT, text)
+    return text
+
+
+def _replace(form: re.Pattern[str], text: str) -> str:
+    def hide(match: re.Match[str]) -> str:
+        group = next(name for name, found in match.groupdict().items() if found is not None)
+        secret = match[group]
+        if secret.strip("\"'") == REPLACEMENT:
+            return match[0]
+        quote = secret[0] if secret[0] in "\"'" and secret[-1] == secret[0] else ""
+        start, end = match.start(group) - match.start(), match.end(group) - match.start()
+        return f"{match[0][:start]}{quote}{REPLACEMENT}{quote}{match[0][end:]}"
+
+    return form.sub(hide, text)

@@ -1,0 +1,155 @@
+"""Walking through a log file record by record, checking each one and the chain between them."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Final, NamedTuple
+
+from zaxy.errors import LogDamagedError
+from zaxy.eventloom.records import BadRecordError, Record, read_record
+
+UNKNOWN: Final = "unknown"
+"""Digest of a `ChainState` that was reached by a jump: the next record's link is not checked."""
+
+MAX_LINE_BYTES: Final = 64 * 1024 * 1024
+"""A longer line is a finding: it bounds the memory that a hostile file can take."""
+
+_BLOCK_BYTES: Final = 1024 * 1024
+_FIRST_LINE_BYTES: Final = 2_048
+
+
+@dataclass(frozen=True, slots=True)
+class ChainState:
+    """Where a walk stands: what the next record must follow.
+
+    Attributes:
+        seq: The last record's sequence number, 0 before the first.
+        digest: Its digest, None before the first, `UNKNOWN` after a jump.
+        offset: Byte offset of the next line.
+    """
+
+    seq: int = 0
+    digest: str | None = None
+    offset: int = 0
+
+
+class Line(NamedTuple):
+    """One line of a log: where it begins, its bytes without the newline, and whether the newline was there."""
+
+    offset: int
+    data: bytes
+    complete: bool
+
+
+class Step(NamedTuple):
+    """One good record of a walk: its place, its bytes and what is in it."""
+
+    seq: int
+    offset: int
+    line: bytes
+    record: Record
+
+
+def read_lines(descriptor: int, offset: int, end: int | None = None) -> Iterator[Line]:
+    """Yield the lines of a file from ``offset`` up to ``end`` (the file's size when it is None).
+
+    A line longer than `MAX_LINE_BYTES` is cut there and marked incomplete, and ends the walk.
+    """
+    pending = b""
+    start = offset
+    while end is None or offset < end:
+        block = os.pread(descriptor, _BLOCK_BYTES if end is None else min(_BLOCK_BYTES, end - offset), offset)
+        if not block:
+            break
+        offset += len(block)
+        parts = (pending + block if pending else block).split(b"\n")
+        pending = parts.pop()
+        for part in parts:
+            yield Line(start, part, complete=True)
+            start += len(part) + 1
+        if len(pending) > MAX_LINE_BYTES:
+            yield Line(start, pending, complete=False)
+            return
+    if pending:
+        yield Line(start, pending, complete=False)
+
+
+def read_line(descriptor: int, offset: int) -> Line | None:
+    """Return the one line that begins at ``offset``, or None at the end of the file."""
+    data, block = b"", _FIRST_LINE_BYTES
+    while True:
+        part = os.pread(descriptor, block, offset + len(data))
+        end = part.find(b"\n")
+        if end >= 0:
+            return Line(offset, data + part[:end], complete=True)
+        data += part
+        if not part or len(data) > MAX_LINE_BYTES:
+            return Line(offset, data, complete=False) if data else None
+        block = min(block * 4, _BLOCK_BYTES)
+
+
+def check_step(line: Line, before: ChainState) -> Step:
+    """Return the record in ``line`` if it is sound and follows ``before``.
+
+    Raises:
+        BadRecordError: It is not; the finding says which rule it breaks.
+    """
+    if not line.complete:
+        raise BadRecordError("torn", "the last line has no newline")
+    return check_content(line.offset, line.data, before)
+
+
+def check_content(offset: int, data: bytes, before: ChainState) -> Step:
+    """As `check_step`, for bytes whose newline does not matter."""
+    record = read_record(data)
+    seq = before.seq + 1 if record.seq is None else record.seq
+    if record.computed != record.digest:
+        raise BadRecordError("hash_mismatch", f"event {seq} does not have the hash that it names")
+    starts_file = before.seq == 0 and before.digest is None
+    linked = before.digest in (record.previous, UNKNOWN)
+    if not linked and not (starts_file and seq > 1 and record.previous is not None):
+        raise BadRecordError("broken_chain", f"event {seq} does not name the hash of the event before it")
+    if seq != before.seq + 1 and not (starts_file and record.previous is not None):
+        raise BadRecordError("wrong_seq", f"event {before.seq + 1} is missing: event {seq} stands in its place")
+    return Step(seq, offset, data, record)
+
+
+def walk(descriptor: int, before: ChainState, end: int | None = None) -> Iterator[Step]:
+    """Yield the sound records that follow ``before``; stop at the end of the file.
+
+    The first record of a file may have any number when it names a predecessor: the file then is a later segment.
+
+    Raises:
+        BadRecordError: The next record is not sound; what was yielded before it is.
+    """
+    state = before
+    for line in read_lines(descriptor, before.offset, end):
+        step = check_step(line, state)
+        yield step
+        state = ChainState(step.seq, step.record.digest, step.offset + len(step.line) + 1)
+
+
+def unterminated(descriptor: int, before: ChainState) -> Step | None:
+    """Return the last record of a file when it is whole and only its newline is missing, else None.
+
+    Other writers leave such files; here it is a record like any other.
+    """
+    line = read_line(descriptor, before.offset)
+    if line is None or line.complete:
+        return None
+    try:
+        return check_content(line.offset, line.data, before)
+    except BadRecordError:
+        return None
+
+
+def damaged(session_id: str, seq: int, finding: BadRecordError) -> LogDamagedError:
+    """Return the error that says at which event a session's log is bad and what to do."""
+    return LogDamagedError(
+        f"session {session_id} is damaged at event {seq}: {finding.message}; events before it are good",
+        session_id=session_id,
+        seq=seq,
+        remedy="the session is read-only now; restore its file from a backup, then run: zaxy status",
+    )

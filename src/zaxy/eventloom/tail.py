@@ -1,0 +1,276 @@
+"""Finding the end of a log before it is written to, and repairing what a crash left there.
+
+Only the last line can be torn: a record is acknowledged after its newline is on disk. A torn line is saved to
+`quarantine/` and cut off; a complete record that merely lacks its newline (other writers leave such files) is kept.
+Anything bad before the last line is corruption: nothing is written to the log any more.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import hashlib
+import logging
+import os
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final
+
+from zaxy.clock import parse_time
+from zaxy.errors import InvalidInputError, NotALogError
+from zaxy.eventloom.event import SOURCE_KEY
+from zaxy.eventloom.index import Entry, LogIdentity, SideIndex, digest_key
+from zaxy.eventloom.layout import LogLayout
+from zaxy.eventloom.records import BadRecordError, Record, check_record
+from zaxy.eventloom.scan import (
+    UNKNOWN,
+    ChainState,
+    Line,
+    Step,
+    check_content,
+    check_step,
+    damaged,
+    read_line,
+    read_lines,
+    walk,
+)
+from zaxy.files.durable import append_durably, cut, make_directories, rename_beside, replace_file
+
+logger = logging.getLogger("zaxy.eventloom")
+
+_UNREADABLE: Final = frozenset({"not_json", "bad_utf8", "not_an_object", "too_deep", "bad_envelope", "torn"})
+_FLUSH_ENTRIES: Final = 65_536
+_QUARANTINE_NEW: Final = ".torn"
+_QUARANTINE_KEPT: Final = ".kept"
+
+
+@dataclass(frozen=True, slots=True)
+class Tail:
+    """The end of a log.
+
+    Attributes:
+        state: The last record's number and digest, and where the next line goes.
+        identity: The file's inode and first sequence number.
+        recorded_at: When the last record was recorded (microseconds), 0 in an empty log.
+    """
+
+    state: ChainState
+    identity: LogIdentity
+    recorded_at: int
+
+
+def record_time(record: Record) -> int:
+    """Return when a record was recorded, in microseconds; 0 where its timestamp cannot be read."""
+    try:
+        return parse_time(record.members["timestamp"])
+    except InvalidInputError:
+        return 0
+
+
+def entry_of(step: Step) -> Entry:
+    """Return what the side index keeps of a record."""
+    key = step.record.members["payload"].get(SOURCE_KEY)
+    return Entry(step.offset, record_time(step.record), digest_key(key if isinstance(key, str) else None))
+
+
+def closed_state(layout: LogLayout) -> tuple[ChainState, int]:
+    """Return the chain's state at the end of the closed segments, and when its last event was recorded.
+
+    Raises:
+        LogDamagedError: The last closed segment does not end in a sound record.
+    """
+    segments = layout.closed_segments()
+    if not segments:
+        return ChainState(), 0
+    last = segments[-1]
+    descriptor = os.open(last.path, os.O_RDONLY | os.O_CLOEXEC)
+    try:
+        data = last_line(descriptor)
+        step = check_content(0, data, ChainState())
+    except BadRecordError as error:
+        raise damaged(layout.session_id, last.last_seq or last.first_seq, error) from error
+    finally:
+        os.close(descriptor)
+    return ChainState(step.seq, step.record.digest, 0), record_time(step.record)
+
+
+def last_line(descriptor: int) -> bytes:
+    """Return the last line of a file without its newline; empty for an empty file."""
+    end = os.fstat(descriptor).st_size
+    block = 65_536
+    while True:
+        start = max(0, end - block)
+        data = os.pread(descriptor, end - start, start).removesuffix(b"\n")
+        at = data.rfind(b"\n")
+        if at >= 0 or start == 0:
+            return data[at + 1 :]
+        block *= 4
+
+
+def known_end(descriptor: int, index: SideIndex) -> tuple[ChainState, int]:
+    """Return the chain's state at the last record that the index knows, and when that was recorded.
+
+    The record itself is read and checked; an index that does not fit counts as empty.
+    """
+    seq = index.identity.first_seq + len(index) - 1
+    entry = index.entry(seq)
+    if entry is None:
+        return ChainState(), 0
+    record = indexed_record(descriptor, entry, seq)
+    if record is None or (entry.offset == 0) != (seq == index.identity.first_seq):
+        return ChainState(), 0
+    return ChainState(seq, record[1].digest, entry.offset + record[0] + 1), record_time(record[1])
+
+
+def indexed_record(descriptor: int, entry: Entry, seq: int) -> tuple[int, Record] | None:
+    """Return the length of the line at an indexed place and the record in it, or None if it is not event ``seq``."""
+    line = read_line(descriptor, entry.offset)
+    if line is None or not line.complete:
+        return None
+    try:
+        record = check_record(line.data)
+    except BadRecordError:
+        return None
+    return (len(line.data), record) if record.seq in (None, seq) else None
+
+
+def entries_of(descriptor: int, index: SideIndex) -> Iterator[Entry]:
+    """Yield the entry of every sound record of a file, from the side index and, behind it, from the file itself."""
+    state, _ = known_end(descriptor, index)
+    if state.seq:
+        yield from index.entries()
+    else:
+        state = ChainState(index.identity.first_seq - 1, UNKNOWN, 0)
+    with contextlib.suppress(BadRecordError):  # what follows a bad record is not tied to the chain
+        for step in walk(descriptor, state):
+            yield entry_of(step)
+
+
+def find_tail(layout: LogLayout, descriptor: int) -> Tail:
+    """Return the end of the active file, repaired where a crash tore it. The caller holds the log's lock.
+
+    Records that the side index does not know yet are checked and added to it.
+
+    Raises:
+        LogDamagedError: A record before the last line is bad, or the last one was changed.
+        NotALogError: The file holds something else.
+        WriteFailedError: The tail needs repair and the file cannot be written.
+    """
+    before, recorded_at = closed_state(layout)
+    status = os.fstat(descriptor)
+    first_seq = before.seq + 1 if status.st_size == 0 else _first_seq(descriptor, before)
+    identity = LogIdentity(status.st_ino, first_seq)
+    index = SideIndex(layout.index(first_seq), identity)
+    try:
+        state, known_recorded_at = known_end(descriptor, index)
+        if state.seq == 0:
+            state = ChainState(before.seq, before.digest, 0)
+            if status.st_size:
+                _write_index(index, [], fresh=True)
+        else:
+            recorded_at = known_recorded_at
+        return _catch_up(layout, descriptor, index, Tail(state, identity, recorded_at))
+    finally:
+        index.close()
+
+
+def _first_seq(descriptor: int, before: ChainState) -> int:
+    line = read_line(descriptor, 0)
+    try:
+        return check_content(0, line.data if line else b"", before).seq
+    except BadRecordError:
+        return before.seq + 1
+
+
+def _catch_up(layout: LogLayout, descriptor: int, index: SideIndex, tail: Tail) -> Tail:
+    state, recorded_at = tail.state, tail.recorded_at
+    entries: list[Entry] = []
+    for line in read_lines(descriptor, state.offset):
+        try:
+            step = check_step(line, state)
+        except BadRecordError as finding:
+            kept = _repair(layout, descriptor, line, state, finding)
+            if kept is None:
+                break
+            step = kept
+        entries.append(entry_of(step))
+        recorded_at = entries[-1].recorded_at
+        state = ChainState(step.seq, step.record.digest, step.offset + len(step.line) + 1)
+        if len(entries) >= _FLUSH_ENTRIES:
+            _write_index(index, entries)
+            entries = []
+    if entries:
+        _write_index(index, entries)
+    return Tail(state, tail.identity, recorded_at)
+
+
+def _write_index(index: SideIndex, entries: list[Entry], *, fresh: bool = False) -> None:
+    try:
+        if fresh:
+            index.rebuild_from()
+        else:
+            index.extend(entries)
+    except OSError as error:
+        logger.warning("the side index %s could not be written (%s); reads fall back to scanning", index.path, error)
+
+
+def _repair(layout: LogLayout, descriptor: int, line: Line, state: ChainState, finding: BadRecordError) -> Step | None:
+    """Deal with a bad line: complete it, cut it off, or raise when it is not a torn tail.
+
+    Returns:
+        The record, when only its newline was missing and was added; None when the line was cut off.
+    """
+    size = os.fstat(descriptor).st_size
+    is_last = line.offset + len(line.data) + (1 if line.complete else 0) >= size
+    if not is_last or (line.complete and finding.finding not in _UNREADABLE):
+        if state.seq == 0 and finding.finding in _UNREADABLE:
+            raise _not_a_log(layout.active)
+        raise damaged(layout.session_id, state.seq + 1, finding)
+    if not line.complete:
+        try:
+            step = check_content(line.offset, line.data, state)
+        except BadRecordError:
+            pass
+        else:
+            append_durably(descriptor, b"\n", size=size, path=layout.active, synced=True)
+            return step
+    if state.seq == 0 and not line.data.startswith((b'{"', b"\x00")):
+        raise _not_a_log(layout.active)
+    torn = line.data + (b"\n" if line.complete else b"")
+    save_torn(layout, torn)
+    cut(descriptor, line.offset)
+    logger.warning("a torn last line of %d bytes in %s was moved to quarantine", len(torn), layout.active)
+    return None
+
+
+def _not_a_log(path: Path) -> NotALogError:
+    return NotALogError(f"{path} is not an Eventloom log", remedy="name another file; this one was left as it is")
+
+
+def save_torn(layout: LogLayout, torn: bytes) -> None:
+    """Keep the bytes of a torn tail before they are cut off; keeping them twice is the same as once."""
+    make_directories(layout.quarantine)
+    digest = hashlib.sha256(torn).hexdigest()
+    replace_file(layout.quarantine / f"{layout.session_id}.{digest}{_QUARANTINE_NEW}", torn)
+
+
+def untold_repairs(layout: LogLayout) -> list[Path]:
+    """Return the quarantined tails of this session that no ``log.recovered`` event tells of yet."""
+    try:
+        names = os.listdir(layout.quarantine)
+    except (FileNotFoundError, NotADirectoryError):
+        return []
+    prefix = f"{layout.session_id}."
+    digest_length = 64
+    return sorted(
+        layout.quarantine / name
+        for name in names
+        if name.startswith(prefix)
+        and name.endswith(_QUARANTINE_NEW)
+        and len(name) == len(prefix) + digest_length + len(_QUARANTINE_NEW)
+    )
+
+
+def mark_told(path: Path) -> None:
+    """Note that the log tells of this quarantined tail."""
+    rename_beside(path, path.with_suffix(_QUARANTINE_KEPT).name)

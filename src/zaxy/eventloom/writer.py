@@ -1,0 +1,349 @@
+"""Appending to one session's log: durable when it returns, one writer at a time, many waiting callers in one sync.
+
+Order of effects for each group of callers: lock the side file; find the tail (from memory when the file is as we left
+it); leave out drafts whose key the log holds; seal the rest; write all lines at once; sync; extend the side index and
+the change file; unlock; return.
+"""
+
+from __future__ import annotations
+
+import logging
+import os
+import threading
+from collections import deque
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from enum import StrEnum
+from typing import Final
+
+from zaxy.clock import Clock, format_time
+from zaxy.errors import DurabilityUnknownError, InvalidInputError, ZaxyError
+from zaxy.eventloom.changes import note_change
+from zaxy.eventloom.envelope import HASH_PREFIX, PreparedEvent, prepare, seal
+from zaxy.eventloom.event import SOURCE_KEY, Draft, Event
+from zaxy.eventloom.index import Entry, LogIdentity, SideIndex, digest_key
+from zaxy.eventloom.layout import LogLayout
+from zaxy.eventloom.reader import LogReader
+from zaxy.eventloom.scan import ChainState
+from zaxy.eventloom.tail import Tail, entries_of, find_tail, mark_told, untold_repairs
+from zaxy.files.durable import append_durably, make_directories, move_file, open_log, sync, sync_directory
+from zaxy.files.lock import locked
+
+logger = logging.getLogger("zaxy.eventloom")
+
+_CLOCK_TOLERANCE_MICROSECONDS: Final = 1_000_000
+"""How far the wall clock may go back before the log says so: small corrections by NTP are not worth an event."""
+
+_GROUP_EVENTS: Final = 10_000
+_SYNC_INTERVAL_MICROSECONDS: Final = 1_000_000
+LOG_ACTOR: Final = "zaxy"
+
+
+class FsyncPolicy(StrEnum):
+    """When appended events are synced to disk."""
+
+    ALWAYS = "always"
+    INTERVAL = "interval"
+    OFF = "off"
+
+
+@dataclass(frozen=True, slots=True)
+class WriterOptions:
+    """How a log is written.
+
+    Attributes:
+        fsync: ``always``: before the append returns. ``interval``: at most once a second. ``off``: never.
+        max_event_bytes: Limit for one encoded payload.
+        lock_timeout_seconds: How long to wait for another process that writes to the same log.
+    """
+
+    fsync: FsyncPolicy = FsyncPolicy.ALWAYS
+    max_event_bytes: int = 1024 * 1024
+    lock_timeout_seconds: float = 30.0
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """What became of one draft: its event, and whether it is new (False: the log already held its key)."""
+
+    event: Event
+    added: bool
+
+
+@dataclass(slots=True)
+class _Ticket:
+    """One caller's drafts on their way into the log."""
+
+    prepared: Sequence[PreparedEvent]
+    outcomes: list[Outcome] = field(default_factory=list)
+    error: BaseException | None = None
+    done: bool = False
+
+
+class LogWriter:
+    """Appends to one session's log. Safe to use from several threads and across a fork.
+
+    Args:
+        layout: Where the log's files are.
+        clock: Where events get their recorded time from.
+        options: How to write.
+    """
+
+    def __init__(self, layout: LogLayout, clock: Clock, options: WriterOptions) -> None:
+        self._layout = layout
+        self._clock = clock
+        self._options = options
+        self._reader = LogReader(layout)
+        self._reset()
+
+    def _reset(self) -> None:
+        self._process = os.getpid()
+        self._queue_lock = threading.Lock()
+        self._commit_lock = threading.Lock()
+        self._queue: deque[_Ticket] = deque()
+        self._descriptor = -1
+        self._tail: Tail | None = None
+        self._keys: dict[int, list[int]] | None = None
+        self._dead: ZaxyError | None = None
+        self._synced_at = 0
+
+    def commit(self, drafts: Sequence[Draft]) -> list[Outcome]:
+        """Append drafts in order, all or none. On return they are on disk (with ``fsync=always``).
+
+        Args:
+            drafts: What to record; one whose key the log holds gives back the event that has it.
+
+        Raises:
+            InvalidInputError: A draft cannot be sealed; nothing was written.
+            WriteFailedError: The disk refused; nothing was written.
+            DurabilityUnknownError: The sync failed; this writer takes nothing more.
+            LogDamagedError: The log is corrupt and therefore read-only.
+            BusyError: Another process held the log for too long.
+        """
+        prepared = [prepare(draft, max_event_bytes=self._options.max_event_bytes) for draft in drafts]
+        if os.getpid() != self._process:  # a forked child must not share descriptors or held locks
+            self._reset()
+        ticket = _Ticket(prepared)
+        with self._queue_lock:
+            self._queue.append(ticket)
+        with self._commit_lock:
+            if not ticket.done:
+                self._commit_group()
+        if ticket.error is not None:
+            raise ticket.error
+        return ticket.outcomes
+
+    def _commit_group(self) -> None:
+        """Write the waiting tickets, ours among them, with one sync."""
+        group: list[_Ticket] = []
+        with self._queue_lock:
+            count = 0
+            while self._queue and count < _GROUP_EVENTS:
+                group.append(self._queue.popleft())
+                count += len(group[-1].prepared)
+        try:
+            if self._dead is not None:
+                raise self._dead
+            with locked(self._layout.lock, timeout_seconds=self._options.lock_timeout_seconds):
+                self._write(group)
+        except BaseException as error:
+            for ticket in group:
+                ticket.error = error
+            if isinstance(error, DurabilityUnknownError):
+                self._dead = error
+            self._forget_tail()
+            if not isinstance(error, Exception):
+                raise
+        finally:
+            for ticket in group:
+                ticket.done = True
+
+    def _forget_tail(self) -> None:
+        self._tail = None
+        self._keys = None
+        if self._descriptor >= 0:
+            os.close(self._descriptor)
+            self._descriptor = -1
+
+    def close(self) -> None:
+        """Release the log file, synced if the policy left something unsynced."""
+        with self._commit_lock:
+            if self._descriptor >= 0 and self._options.fsync is FsyncPolicy.INTERVAL:
+                sync(self._descriptor)
+            self._forget_tail()
+
+    def _open(self) -> tuple[int, Tail, bool]:
+        """Return the open log, its tail and whether the file was made just now."""
+        path = self._layout.active
+        try:
+            named = os.stat(path)
+        except FileNotFoundError:
+            named = None
+        if self._descriptor >= 0 and self._tail is not None and named is not None:
+            if named.st_ino == self._tail.identity.inode and named.st_size == self._tail.state.offset:
+                return self._descriptor, self._tail, False
+            if named.st_ino != self._tail.identity.inode:
+                self._forget_tail()
+        else:
+            self._forget_tail()
+        if self._descriptor < 0:
+            if named is None:
+                make_directories(path.parent)
+            self._descriptor = open_log(path, create=True)
+        self._keys = None
+        self._tail = find_tail(self._layout, self._descriptor)
+        return self._descriptor, self._tail, named is None
+
+    def _write(self, group: Sequence[_Ticket]) -> None:
+        descriptor, tail, created = self._open()
+        notices = self._notices(tail)
+        batch = _Batch(self, tail, notices)
+        results = [[batch.add(item) for item in ticket.prepared] for ticket in group]
+        if batch.lines:
+            synced = self._is_due()
+            append_durably(
+                descriptor, b"".join(batch.lines), size=tail.state.offset, path=self._layout.active, synced=synced
+            )
+            if created:
+                sync_directory(self._layout.folder)
+            self._tail = Tail(batch.state, tail.identity, batch.recorded_at)
+            self._extend_index(tail.identity, batch.entries)
+            note_change(self._layout.changes, self._layout.session_id, batch.state.seq)
+            if notices:
+                for path in untold_repairs(self._layout):
+                    mark_told(path)
+        for ticket, outcomes in zip(group, results, strict=True):
+            ticket.outcomes = outcomes
+
+    def _is_due(self) -> bool:
+        if self._options.fsync is not FsyncPolicy.INTERVAL:
+            return self._options.fsync is FsyncPolicy.ALWAYS
+        now = self._clock.now()
+        if now - self._synced_at < _SYNC_INTERVAL_MICROSECONDS:
+            return False
+        self._synced_at = now
+        return True
+
+    def _notices(self, tail: Tail) -> list[PreparedEvent]:
+        """Return the events by which the log tells of itself: a repaired tail, a clock that went back."""
+        notices = []
+        for path in untold_repairs(self._layout):
+            told = {"bytes": path.stat().st_size, "sha256": path.name.split(".")[-2], "quarantine": path.stem}
+            notices.append(prepare(Draft("log.recovered", LOG_ACTOR, told)))
+        now = self._clock.now()
+        if now < tail.recorded_at - _CLOCK_TOLERANCE_MICROSECONDS:
+            told = {"previous": format_time(tail.recorded_at), "now": format_time(now)}
+            notices.append(prepare(Draft("clock.regressed", LOG_ACTOR, told)))
+        return notices
+
+    def _extend_index(self, identity: LogIdentity, entries: Sequence[Entry]) -> None:
+        index = SideIndex(self._layout.index(identity.first_seq), identity)
+        try:
+            known = identity.first_seq + len(index)
+            first = self._tail.state.seq - len(entries) + 1 if self._tail else 0
+            if known == first:
+                index.extend(entries)
+        except OSError as error:
+            logger.warning("the side index %s could not be written (%s)", index.path, error)
+        finally:
+            index.close()
+
+    # ---- idempotency keys
+
+    def known_event(self, key: str) -> Event | None:
+        """Return the event that the log holds for a key. The caller holds the log's lock."""
+        if self._keys is None:
+            self._keys = self._load_keys()
+        for seq in self._keys.get(digest_key(key), ()):
+            event = self._reader.read(seq)
+            if event is not None and event.payload.get(SOURCE_KEY) == key:
+                return event
+        return None
+
+    def remember_key(self, digest: int, seq: int) -> None:
+        """Note under which key an event was just appended."""
+        if self._keys is not None and digest:
+            self._keys.setdefault(digest, []).append(seq)
+
+    def _load_keys(self) -> dict[int, list[int]]:
+        keys: dict[int, list[int]] = {}
+        for segment in self._reader.segments():
+            with self._reader.opened(segment) as (descriptor, index):
+                for seq, entry in enumerate(entries_of(descriptor, index), segment.first_seq):
+                    if entry.key_digest:
+                        keys.setdefault(entry.key_digest, []).append(seq)
+        return keys
+
+    # ---- rotation
+
+    def rotate(self) -> str | None:
+        """Close the active file into `archive/`; the next file goes on with its seq and its chain.
+
+        System calls: ``rename`` into the archive and sync of both folders, then the new file as in any append. A crash
+        between the two leaves no active file, and the next append makes it.
+
+        Returns:
+            The closed segment's path, or None when there was nothing to close.
+        """
+        with self._commit_lock, locked(self._layout.lock, timeout_seconds=self._options.lock_timeout_seconds):
+            if not self._layout.active.exists():
+                return None
+            _, tail, _ = self._open()
+            if tail.state.offset == 0:
+                return None
+            target = self._layout.segment_path(tail.identity.first_seq, tail.state.seq)
+            make_directories(target.parent)
+            move_file(self._layout.active, target)
+            self._forget_tail()
+            closed = {"segment": target.name, "first_seq": tail.identity.first_seq, "last_seq": tail.state.seq}
+            notice = _Ticket([prepare(Draft("log.rotated", LOG_ACTOR, {**closed, "head": tail.state.digest}))])
+            self._write([notice])
+            return str(target)
+
+
+class _Batch:
+    """The lines of one write, sealed one after the other."""
+
+    def __init__(self, writer: LogWriter, tail: Tail, notices: Sequence[PreparedEvent]) -> None:
+        self.writer = writer
+        self.state = tail.state
+        self.recorded_at = tail.recorded_at
+        self.lines: list[bytes] = []
+        self.entries: list[Entry] = []
+        self._notices = list(notices)
+        self._new: dict[str, Event] = {}
+        self._now = writer._clock.now()
+        self._now_text = format_time(self._now)
+
+    def add(self, item: PreparedEvent) -> Outcome:
+        key = item.draft.key
+        if key is not None:
+            known = self._new.get(key) or self.writer.known_event(key)
+            if known is not None:
+                return Outcome(known, added=False)
+        while self._notices:
+            self._seal(self._notices.pop(0))
+        event = self._seal(item)
+        if key is not None:
+            self._new[key] = event
+        return Outcome(event, added=True)
+
+    def _seal(self, item: PreparedEvent) -> Event:
+        if self.state.seq >= 10**12 - 1:
+            raise InvalidInputError("the log has no sequence numbers left", remedy="start another session")
+        before = self.state
+        line, event = seal(
+            item,
+            session_id=self.writer._layout.session_id,
+            seq=before.seq + 1,
+            previous=before.digest,
+            recorded_at=self._now_text,
+            durable=self.writer._options.fsync is FsyncPolicy.ALWAYS,
+        )
+        digest = digest_key(item.draft.key)
+        self.lines.append(line)
+        self.entries.append(Entry(before.offset, self._now, digest))
+        self.writer.remember_key(digest, event.seq)
+        self.recorded_at = self._now
+        self.state = ChainState(event.seq, event.hash[len(HASH_PREFIX) :], before.offset + len(line))
+        return event

@@ -1,0 +1,292 @@
+"""Writing so that it stays written, on Linux and macOS.
+
+Rules that hold for every function here: a short write is continued; a failed sync is final and never tried again on
+the same descriptor; a new name exists only once its directory is synced.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import errno
+import os
+import secrets
+import stat
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Final
+
+from zaxy.errors import DurabilityUnknownError, UnavailableError, WriteFailedError
+
+try:
+    import fcntl
+except ImportError:  # not a POSIX system
+    fcntl = None  # type: ignore[assignment]  # the module's absence is what `require_posix` reports
+
+FILE_MODE: Final = 0o600
+DIRECTORY_MODE: Final = 0o700
+_WRITE_CHUNK_BYTES: Final = 64 * 1024 * 1024
+
+
+def require_posix() -> None:
+    """Refuse to go on where files cannot be locked and synced the way the log needs.
+
+    Raises:
+        UnavailableError: This is neither Linux nor macOS.
+    """
+    if fcntl is None:
+        raise UnavailableError(
+            f"the log needs POSIX file locks, which {sys.platform} does not offer", remedy="use Linux or macOS"
+        )
+
+
+def sync(descriptor: int) -> None:
+    """Make what was written through ``descriptor`` survive a power loss.
+
+    Raises:
+        DurabilityUnknownError: The system could not say so. The descriptor must not be synced again.
+    """
+    try:
+        full_sync = getattr(fcntl, "F_FULLFSYNC", None)
+        if full_sync is not None:  # macOS: fsync alone leaves the data in the drive's cache
+            fcntl.fcntl(descriptor, full_sync)
+        else:
+            os.fsync(descriptor)
+    except OSError as error:
+        raise DurabilityUnknownError(
+            f"fsync failed: {error.strerror}; whether the last write survives a power loss is unknown",
+            remedy="check the disk, then open the log again: it is verified before it is written to",
+        ) from error
+
+
+def write_all(descriptor: int, data: bytes) -> None:
+    """Write every byte of ``data``.
+
+    System calls: ``write`` until all is taken (it may take less than asked for).
+
+    Raises:
+        OSError: As the system reports it; part of ``data`` may be written.
+    """
+    view = memoryview(data)
+    while view:
+        taken = os.write(descriptor, view[:_WRITE_CHUNK_BYTES])
+        if taken == 0:
+            raise OSError(errno.EIO, "write took no bytes")
+        view = view[taken:]
+
+
+def read_at(descriptor: int, offset: int, length: int) -> bytes:
+    """Return up to ``length`` bytes from ``offset``; fewer only where the file ends."""
+    parts = []
+    while length > 0:
+        part = os.pread(descriptor, length, offset)
+        if not part:
+            break
+        parts.append(part)
+        offset += len(part)
+        length -= len(part)
+    return parts[0] if len(parts) == 1 else b"".join(parts)
+
+
+@contextlib.contextmanager
+def open_directory(path: Path) -> Iterator[int]:
+    """Hold a directory open, so that it can be synced whatever becomes of its name meanwhile."""
+    descriptor = os.open(path, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    try:
+        yield descriptor
+    finally:
+        os.close(descriptor)
+
+
+def make_directories(path: Path) -> None:
+    """Create ``path`` and what is missing above it, each new name synced into its parent.
+
+    System calls, for each missing level from the top: ``mkdir``, ``open`` parent, ``fsync`` parent, ``close``.
+
+    Raises:
+        WriteFailedError: A level cannot be created (read-only, no permission, a file in the way).
+    """
+    missing = []
+    level = path
+    while not level.is_dir():
+        missing.append(level)
+        if level.parent == level:
+            break
+        level = level.parent
+    try:
+        for directory in reversed(missing):
+            with contextlib.suppress(FileExistsError):
+                os.mkdir(directory, DIRECTORY_MODE)
+            with open_directory(directory.parent) as parent:
+                sync(parent)
+    except OSError as error:
+        if isinstance(error, DurabilityUnknownError):
+            raise
+        raise write_failed(path, error) from error
+
+
+def write_failed(path: Path, error: OSError) -> WriteFailedError:
+    """Return the error that says that ``path`` could not be written, why, and what to do."""
+    remedies = {
+        errno.ENOSPC: "free some space and try again",
+        errno.EDQUOT: "free some space or raise the quota and try again",
+        errno.EFBIG: "raise the file size limit (ulimit -f) or rotate the log",
+        errno.EROFS: "mount the file system writable",
+        errno.EACCES: "check who may write there",
+        errno.EPERM: "check who may write there",
+    }
+    return WriteFailedError(
+        f"{path} cannot be written: {error.strerror or error}; nothing was recorded",
+        remedy=remedies.get(error.errno or 0, "see the system's message"),
+    )
+
+
+def replace_file(path: Path, data: bytes, *, mode: int = FILE_MODE) -> None:
+    """Make ``path`` hold exactly ``data``: after a crash it holds the old content or the new, never a mix.
+
+    System calls: ``open`` directory; ``open(O_CREAT|O_EXCL)`` temporary, ``write``, ``fsync`` temporary, ``close``;
+    ``rename`` onto ``path``; ``fsync`` directory; ``close`` directory.
+
+    Raises:
+        WriteFailedError: The old content stands.
+        DurabilityUnknownError: A sync failed.
+    """
+    temporary = path.with_name(f".{path.name}.{secrets.token_hex(6)}.tmp")
+    try:
+        with open_directory(path.parent) as directory:
+            descriptor = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, mode)
+            try:
+                write_all(descriptor, data)
+                sync(descriptor)
+            finally:
+                os.close(descriptor)
+            os.rename(temporary, path)
+            sync(directory)
+    except OSError as error:
+        with contextlib.suppress(OSError):
+            os.unlink(temporary)
+        if isinstance(error, DurabilityUnknownError):
+            raise
+        raise write_failed(path, error) from error
+
+
+def move_file(source: Path, target: Path) -> None:
+    """Give a file another name in another directory of the same file system, durably.
+
+    System calls: ``open`` both directories; ``rename``; ``fsync`` target directory, then source directory; ``close``.
+    After a crash the file has one name or the other.
+
+    Raises:
+        WriteFailedError: The file kept its name.
+    """
+    try:
+        with open_directory(target.parent) as to_directory, open_directory(source.parent) as from_directory:
+            os.rename(source, target)
+            sync(to_directory)
+            sync(from_directory)
+    except OSError as error:
+        if isinstance(error, DurabilityUnknownError):
+            raise
+        raise write_failed(target, error) from error
+
+
+def open_log(path: Path, *, create: bool) -> int:
+    """Open a log for reading and appending; it must be a regular file.
+
+    Raises:
+        FileNotFoundError: It does not exist and ``create`` is False.
+        WriteFailedError: It cannot be opened for writing, or is not a regular file.
+    """
+    flags = os.O_RDWR | os.O_APPEND | os.O_CLOEXEC | (os.O_CREAT if create else 0)
+    try:
+        descriptor = os.open(path, flags, FILE_MODE)
+    except FileNotFoundError:
+        if create:
+            raise write_failed(path, FileNotFoundError(errno.ENOENT, "its folder does not exist")) from None
+        raise
+    except OSError as error:
+        raise write_failed(path, error) from error
+    if not stat.S_ISREG(os.fstat(descriptor).st_mode):
+        os.close(descriptor)
+        raise write_failed(path, OSError(errno.EINVAL, "it is not a regular file"))
+    return descriptor
+
+
+def append_durably(descriptor: int, data: bytes, *, size: int, path: Path, synced: bool) -> None:
+    """Append ``data`` to a log whose size is ``size``, all of it or nothing.
+
+    System calls: ``write`` until all is taken; ``fsync`` unless ``synced`` is False. If a write fails:
+    ``ftruncate`` back to ``size``. The caller holds the log's lock.
+
+    Raises:
+        WriteFailedError: Nothing was appended.
+        DurabilityUnknownError: The sync failed, or a partial write could not be taken back.
+    """
+    try:
+        write_all(descriptor, data)
+    except OSError as error:
+        try:
+            os.ftruncate(descriptor, size)
+        except OSError as second:
+            raise DurabilityUnknownError(
+                f"{path}: a partial write could not be taken back: {second.strerror}",
+                remedy="open the log again: its tail is repaired before it is written to",
+            ) from error
+        raise write_failed(path, error) from error
+    if synced:
+        sync(descriptor)
+
+
+def cut(descriptor: int, size: int) -> None:
+    """Shorten a log to ``size`` bytes, durably.
+
+    System calls: ``ftruncate``, ``fsync``. The caller holds the log's lock and has saved the bytes elsewhere.
+    """
+    os.ftruncate(descriptor, size)
+    sync(descriptor)
+
+
+def sync_directory(path: Path) -> None:
+    """Make the names in a directory survive a power loss."""
+    with open_directory(path) as descriptor:
+        sync(descriptor)
+
+
+def append_cache(path: Path, data: bytes) -> None:
+    """Append to a disposable file: one ``write``, never synced; made when it is missing.
+
+    Raises:
+        OSError: As the system reports it. The file can be rebuilt, so callers decide what that means.
+    """
+    descriptor = os.open(path, os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC, FILE_MODE)
+    try:
+        write_all(descriptor, data)
+    finally:
+        os.close(descriptor)
+
+
+def replace_cache(path: Path, data: bytes) -> None:
+    """Replace a disposable file: written aside and renamed, never synced.
+
+    Raises:
+        OSError: As the system reports it; the old content stands.
+    """
+    temporary = path.with_name(f".{path.name}.{secrets.token_hex(6)}.tmp")
+    try:
+        append_cache(temporary, data)
+        os.rename(temporary, path)
+    except OSError:
+        with contextlib.suppress(OSError):
+            os.unlink(temporary)
+        raise
+
+
+def rename_beside(path: Path, name: str) -> Path:
+    """Give a file or folder another name in its folder. One ``rename``, not synced: the old name may come back.
+
+    Raises:
+        OSError: As the system reports it.
+    """
+    target = path.with_name(name)
+    os.rename(path, target)
+    return target
