@@ -17,6 +17,8 @@ _RFC3339: Final = re.compile(
     r"\d{4}-\d\d-\d\d(?:[T ]\d\d:\d\d(?::\d\d(?:\.\d{1,9})?)?(?:Z|z|[+-]\d\d:\d\d)?)?", re.ASCII
 )
 _MICROSECOND: Final = timedelta(microseconds=1)
+_FIRST_MOMENT: Final = (datetime.min.replace(tzinfo=UTC) - _EPOCH) // _MICROSECOND
+_LAST_MOMENT: Final = (datetime.max.replace(tzinfo=UTC) - _EPOCH) // _MICROSECOND
 
 
 class Clock(Protocol):
@@ -39,12 +41,14 @@ def format_time(moment: int) -> str:
 
     Args:
         moment: Microseconds since 1970 UTC.
+
+    Raises:
+        InvalidInputError: It lies outside the years 1 to 9999.
     """
+    if not _FIRST_MOMENT <= moment <= _LAST_MOMENT:
+        raise InvalidInputError(f"{moment} microseconds is outside the years 1 to 9999")
     seconds, micros = divmod(moment, 1_000_000)
-    try:
-        year, month, day, hour, minute, second, *_ = time.gmtime(seconds)
-    except (OverflowError, OSError, ValueError) as error:
-        raise InvalidInputError(f"{moment} microseconds is outside the calendar") from error
+    year, month, day, hour, minute, second, *_ = time.gmtime(seconds)
     return f"{year:04}-{month:02}-{day:02}T{hour:02}:{minute:02}:{second:02}.{micros:06}Z"
 
 

@@ -64,6 +64,20 @@ def _ascii(encoded: bytes) -> bytes:
     return encoded if encoded.isascii() else encoded.decode("utf-8").encode("ascii", _ESCAPE_HANDLER)
 
 
+def encode_both(value: Any, *, simple: bool) -> tuple[str, str]:
+    """Return the stored and the canonical form of a JSON value.
+
+    Args:
+        value: What to encode; its strings are valid text.
+        simple: Whether it is known to hold no float and no integer beyond 64 bits.
+    """
+    if simple:
+        stored_form, sorted_form = _ascii(orjson.dumps(value)), canonical_simple(value)
+        if b"\x7f" not in stored_form:  # which the standard library escapes and orjson does not
+            return stored_form.decode("ascii"), sorted_form.decode("ascii")
+    return stored(value), canonical(value).decode("ascii")
+
+
 def _holds_float(values: Iterable[Any]) -> bool:
     for value in values:
         kind = type(value)

@@ -13,21 +13,35 @@ import secrets
 from pathlib import Path
 from typing import Final
 
-from zaxy.files.durable import append_cache, read_at, replace_cache
+from zaxy.files.durable import CacheFile, read_at, replace_cache
 
 logger = logging.getLogger("zaxy.eventloom")
 
 _LONGEST_BYTES: Final = 4 * 1024 * 1024
 
 
-def note_change(path: Path, session_id: str, seq: int) -> None:
-    """Tell that a session's log now ends at ``seq``. Failing to tell is logged, not raised: readers then sweep."""
-    try:
-        append_cache(path, f"{session_id} {seq}\n".encode("ascii", "backslashreplace"))
-        if os.stat(path).st_size > _LONGEST_BYTES:
-            start_anew(path)
-    except OSError as error:
-        logger.warning("the change file %s could not be written (%s); readers look at every log instead", path, error)
+class ChangeWriter:
+    """Tells in the change file which logs grew. Callers hold the lock of the log they tell of.
+
+    Args:
+        path: The change file; made when missing.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+        self._file = CacheFile(path)
+
+    def note(self, session_id: str, seq: int) -> None:
+        """Tell that a session's log now ends at ``seq``. Failing to is logged, not raised: readers then sweep."""
+        try:
+            if self._file.append(f"{session_id} {seq}\n".encode("ascii", "backslashreplace")) > _LONGEST_BYTES:
+                start_anew(self._path)
+        except OSError as error:
+            logger.warning("the change file %s could not be written (%s); readers sweep instead", self._path, error)
+
+    def close(self) -> None:
+        """Release the file."""
+        self._file.close()
 
 
 def start_anew(path: Path) -> None:

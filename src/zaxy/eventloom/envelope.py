@@ -11,11 +11,12 @@ from __future__ import annotations
 import hashlib
 import re
 import secrets
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Final
 
 from zaxy.errors import InvalidInputError, PayloadTooLargeError
-from zaxy.eventloom.canonical import canonical, encode_string, stored
+from zaxy.eventloom.canonical import encode_both, encode_string, stored
 from zaxy.eventloom.event import Draft, Event
 from zaxy.eventloom.payload import clean_payload
 from zaxy.ids import check_event_type
@@ -42,6 +43,7 @@ class PreparedEvent:
     """A draft that was checked and encoded: all that can be done before its place in the chain is known."""
 
     draft: Draft
+    key: str | None
     payload: dict[str, object]
     payload_stored: str
     payload_sorted: str
@@ -66,11 +68,10 @@ def prepare(draft: Draft, *, max_event_bytes: int = DEFAULT_MAX_EVENT_BYTES) -> 
     actor = draft.actor
     if not isinstance(actor, str) or not actor.strip() or len(actor) > MAX_ACTOR_CHARACTERS:
         raise InvalidInputError(f"an actor is 1 to {MAX_ACTOR_CHARACTERS} characters of text, not {str(actor)[:80]!r}")
-    for text in (actor, draft.parent_event_id or "", *draft.caused_by):
-        if not isinstance(text, str) or (not text.isascii() and _SURROGATE.search(text)):
-            raise InvalidInputError("actor, parent event id and causes must be valid text")
-    payload = clean_payload(draft.payload, key=draft.key).value
-    encoded = stored(payload)
+    if draft.parent_event_id is not None or draft.caused_by or not actor.isascii():
+        _check_texts(draft)
+    clean = clean_payload(draft.payload, key=draft.key)
+    encoded, sorted_form = encode_both(clean.value, simple=clean.simple)
     if len(encoded) > max_event_bytes:
         raise PayloadTooLargeError(
             f"the payload of this {draft.event_type} is {len(encoded):,} bytes; the limit is {max_event_bytes:,}",
@@ -78,14 +79,25 @@ def prepare(draft: Draft, *, max_event_bytes: int = DEFAULT_MAX_EVENT_BYTES) -> 
         )
     return PreparedEvent(
         draft=draft,
-        payload=payload,
+        key=clean.key,
+        payload=clean.value,
         payload_stored=encoded,
-        payload_sorted=canonical(payload).decode("ascii"),
+        payload_sorted=sorted_form,
         type_text=encode_string(draft.event_type),
         actor_text=encode_string(actor),
         parent_text="null" if draft.parent_event_id is None else encode_string(draft.parent_event_id),
         causes_text=stored(list(draft.caused_by)) if draft.caused_by else "[]",
     )
+
+
+def _check_texts(draft: Draft) -> None:
+    causes = draft.caused_by
+    if isinstance(causes, (str, bytes)) or not isinstance(causes, Sequence):
+        raise InvalidInputError("caused_by is a list of event ids")
+    parent = () if draft.parent_event_id is None else (draft.parent_event_id,)
+    for text in (draft.actor, *parent, *causes):
+        if not isinstance(text, str) or (not text.isascii() and _SURROGATE.search(text)):
+            raise InvalidInputError("actor, parent event id and causes must be valid text")
 
 
 def seal(

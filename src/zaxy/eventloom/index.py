@@ -4,8 +4,8 @@ Fixed-width records, so that looking an event up, reading from a sequence number
 ten events and at ten gigabytes. It is a cache: never synced, checked against the log at every use, rebuilt from it when
 it does not fit. Layout, little-endian:
 
-    header  magic "ZAXYIX01" · inode of the log u64 · first seq u64
-    entry   offset of the line u64 · recorded time in microseconds i64 · key digest u64 (0: none)
+    header  magic "ZAXYIX02" · inode of the log u64 · first seq u64
+    entry   offset of the line u64 · recorded time in microseconds i64 · key digest u64 (0: none) · CRC-32 u32
 """
 
 from __future__ import annotations
@@ -14,16 +14,18 @@ import contextlib
 import hashlib
 import os
 import struct
+import zlib
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final, NamedTuple
 
-from zaxy.files.durable import append_cache, read_at, replace_cache
+from zaxy.files.durable import CacheFile, append_cache, read_at, replace_cache
 
-_MAGIC: Final = b"ZAXYIX01"
+_MAGIC: Final = b"ZAXYIX02"
 _HEADER: Final = struct.Struct("<8sQQ")
-_ENTRY: Final = struct.Struct("<QqQ")
+_FIELDS: Final = struct.Struct("<QqQ")
+_ENTRY: Final = struct.Struct("<24sI")
 _READ_ENTRIES: Final = 65_536
 
 
@@ -40,6 +42,17 @@ def digest_key(key: str | None) -> int:
     if key is None:
         return 0
     return int.from_bytes(hashlib.sha256(key.encode("utf-8", "surrogatepass")).digest()[:8], "little") or 1
+
+
+def pack(entries: Iterable[Entry]) -> bytes:
+    """Return entries as they are stored."""
+    fields = (_FIELDS.pack(*entry) for entry in entries)
+    return b"".join(_ENTRY.pack(packed, zlib.crc32(packed)) for packed in fields)
+
+
+def _unpack(packed: bytes, checksum: int) -> Entry | None:
+    """Return the entry in these bytes, or None when the file was damaged or never written there."""
+    return Entry(*_FIELDS.unpack(packed)) if zlib.crc32(packed) == checksum else None
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,10 +105,10 @@ class SideIndex:
         if not 0 <= position < len(self):
             return None
         raw = read_at(self._descriptor, _HEADER.size + position * _ENTRY.size, _ENTRY.size)
-        return Entry(*_ENTRY.unpack(raw)) if len(raw) == _ENTRY.size else None
+        return _unpack(*_ENTRY.unpack(raw)) if len(raw) == _ENTRY.size else None
 
     def entries(self, start: int = 0) -> Iterator[Entry]:
-        """Yield the entries from position ``start`` on (0 is the file's first record)."""
+        """Yield the entries from position ``start`` on (0 is the file's first record), up to the first damaged one."""
         count = len(self)
         while start < count:
             take = min(_READ_ENTRIES, count - start)
@@ -103,8 +116,11 @@ class SideIndex:
             raw = raw[: len(raw) - len(raw) % _ENTRY.size]
             if not raw:
                 return
-            for fields in _ENTRY.iter_unpack(raw):
-                yield Entry(*fields)
+            for packed, checksum in _ENTRY.iter_unpack(raw):
+                entry = _unpack(packed, checksum)
+                if entry is None:
+                    return
+                yield entry
             start += len(raw) // _ENTRY.size
 
     def extend(self, entries: Iterable[Entry]) -> None:
@@ -113,7 +129,7 @@ class SideIndex:
         Raises:
             OSError: The index could not be written; the log is not affected.
         """
-        data = b"".join(_ENTRY.pack(*entry) for entry in entries)
+        data = pack(entries)
         known = len(self)
         if known == 0:
             self.rebuild_from(data)
@@ -122,6 +138,10 @@ class SideIndex:
             self.rebuild_from(kept + data)
         else:
             append_cache(self.path, data)
+
+    def appender(self) -> CacheFile:
+        """Return the file for adding the entries of records that follow the known ones, packed by `pack`."""
+        return CacheFile(self.path)
 
     def rebuild_from(self, packed: bytes = b"") -> None:
         """Replace the index by these packed entries (none: an empty index).

@@ -11,9 +11,9 @@ from typing import Any
 from zaxy.clock import Clock, SystemClock
 from zaxy.errors import InvalidInputError
 from zaxy.eventloom.event import Draft, Event
-from zaxy.eventloom.layout import LogLayout
+from zaxy.eventloom.layout import LOG_SUFFIX, LogLayout
 from zaxy.eventloom.reader import Head, LogReader
-from zaxy.eventloom.verification import IntegrityReport, segments_of, verify_files
+from zaxy.eventloom.verification import IntegrityReport, verify_log
 from zaxy.eventloom.writer import LogWriter, Outcome, WriterOptions
 from zaxy.ids import check_session_id
 
@@ -72,7 +72,7 @@ class EventLog:
             LogDamagedError: The log is corrupt and therefore read-only.
             BusyError: Another process held the log for too long.
         """
-        draft = Draft(event_type, actor, payload if payload is not None else {}, key, parent_event_id, tuple(caused_by))
+        draft = Draft(event_type, actor, payload if payload is not None else {}, key, parent_event_id, caused_by)
         return self.commit([draft])[0].event
 
     def append_many(self, items: Iterable[Draft | Mapping[str, Any]]) -> list[Event]:
@@ -96,8 +96,17 @@ class EventLog:
         Raises:
             As `append`.
         """
-        check_session_id(self.session_id)
+        self._check_writable()
         return self._writer.commit(drafts) if drafts else []
+
+    def _check_writable(self) -> None:
+        if self.layout.is_closed_segment:
+            raise InvalidInputError(
+                f"{self.path} is a closed segment", remedy=f"append to {self.session_id}{LOG_SUFFIX} in its loom"
+            )
+        if not self.path.name.endswith(LOG_SUFFIX):
+            raise InvalidInputError(f"{self.path} is not named like a log", remedy=f"a log's name ends in {LOG_SUFFIX}")
+        check_session_id(self.session_id)
 
     def replay(self, from_seq: int = 1, to_seq: int | None = None) -> Iterator[Event]:
         """Yield events in order, each checked against its hash and its predecessor.
@@ -142,8 +151,7 @@ class EventLog:
             NotFoundError: There is no such log.
         """
         self.reader.require()
-        paths = [segment.path for segment in segments_of(self.layout)]
-        return verify_files(self.session_id, paths, from_start=not self.layout.is_closed_segment)
+        return verify_log(self.layout, self.reader)
 
     def rotate(self) -> str | None:
         """Close the active file into the archive; sequence numbers and the chain go on in the next one.
@@ -154,7 +162,7 @@ class EventLog:
         Raises:
             As `append`.
         """
-        check_session_id(self.session_id)
+        self._check_writable()
         return self._writer.rotate()
 
     def close(self) -> None:
@@ -185,12 +193,12 @@ def as_draft(item: Draft | Mapping[str, Any]) -> Draft:
     if unknown or missing:
         named = ", ".join(sorted(str(name) for name in (unknown or missing)))
         raise InvalidInputError(f"an event has {'unknown' if unknown else 'no'} {named}")
-    payload = item.get("payload")
+    payload, causes = item.get("payload"), item.get("caused_by")
     return Draft(
         item["event_type"],
         item["actor"],
         payload if payload is not None else {},
         item.get("key"),
         item.get("parent_event_id"),
-        tuple(item.get("caused_by") or ()),
+        causes if causes is not None else (),
     )

@@ -20,6 +20,7 @@ from zaxy.eventloom.layout import LOG_SUFFIX
 from zaxy.eventloom.log import EventLog
 from zaxy.eventloom.writer import Outcome, WriterOptions
 from zaxy.files.durable import make_directories, replace_file
+from zaxy.files.lock import locked
 from zaxy.ids import Citation, EventRef, check_session_id
 
 _OPEN_LOGS: Final = 128
@@ -62,7 +63,15 @@ class Eventloom:
         self._lock = threading.Lock()
 
     def log(self, session_id: str) -> EventLog:
-        """Return the log of a session; it need not exist yet."""
+        """Return the log of a session; it need not exist yet.
+
+        Raises:
+            InvalidInputError: The name leads out of the loom.
+        """
+        if session_id in ("", ".", "..") or "/" in session_id or "\0" in session_id:
+            raise InvalidInputError(
+                f"session id {session_id[:80]!r} is not valid", remedy="name a session of this loom"
+            )
         with self._lock:
             log = self._logs.pop(session_id, None)
             if log is None:
@@ -143,26 +152,33 @@ class Eventloom:
             IntegrityError: ``loom.json`` does not hold one.
         """
         try:
-            text = (self.path / "loom.json").read_text(encoding="utf-8")
-        except FileNotFoundError:
+            raw = (self.path / "loom.json").read_bytes()
+        except (FileNotFoundError, NotADirectoryError):
             return None
         try:
-            loom_id = json.loads(text)["loom_id"]
+            loom_id = json.loads(raw)["loom_id"]
+            if not isinstance(loom_id, str) or not loom_id:
+                raise TypeError(loom_id)
         except (ValueError, KeyError, TypeError) as error:
             raise IntegrityError(
                 f"{self.path / 'loom.json'} holds no loom id", remedy="restore it from a backup"
             ) from error
-        return str(loom_id)
+        return loom_id
 
     def ensure_identity(self) -> str:
         """Return the loom's id, making a random one for a new loom."""
         known = self.identity()
         if known is not None:
             return known
-        loom_id = secrets.token_hex(16)
         make_directories(self.path)
-        replace_file(self.path / "loom.json", json.dumps({"format": LOOM_FORMAT, "loom_id": loom_id}).encode() + b"\n")
-        return loom_id
+        with locked(self.path / ".zaxy" / "locks" / "loom", timeout_seconds=self._options.lock_timeout_seconds):
+            known = self.identity()
+            if known is not None:  # another process made it while this one waited
+                return known
+            loom_id = secrets.token_hex(16)
+            told = {"format": LOOM_FORMAT, "loom_id": loom_id}
+            replace_file(self.path / "loom.json", json.dumps(told).encode() + b"\n")
+            return loom_id
 
     def close(self) -> None:
         """Release all files. The loom can be used again afterwards."""

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import hashlib
+import json
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -26,10 +28,14 @@ class CleanPayload:
     Attributes:
         value: A copy of what was given, secrets replaced, with the log's own members added.
         redacted_paths: Where secrets were: ``nested.token``, ``list[0].secret``.
+        key: The idempotency key as it is sealed.
+        simple: Whether it holds no number with a fraction, so that it can be encoded the fast way.
     """
 
     value: dict[str, Any]
     redacted_paths: tuple[str, ...]
+    simple: bool
+    key: str | None
 
 
 def clean_payload(payload: object, *, key: str | None = None) -> CleanPayload:
@@ -53,26 +59,49 @@ def clean_payload(payload: object, *, key: str | None = None) -> CleanPayload:
     if value.get("occurred_at") is not None:
         parse_time(value["occurred_at"], what="payload.occurred_at")
     if key is not None:
-        value[SOURCE_KEY] = walk.text(key, (SOURCE_KEY,))
+        key = value[SOURCE_KEY] = _sealed_key(key)
     paths = tuple(walk.redacted)
     value[SECURITY_KEY] = {"sensitivity": "restricted" if paths else "public", "redacted_paths": list(paths)}
-    return CleanPayload(value, paths)
+    return CleanPayload(value, paths, simple=not walk.floats, key=key)
 
 
-def scrub(value: Any) -> Any:
-    """Return a JSON value in which text that could not be sealed is made so: NUL and lone surrogates become U+FFFD.
+def _sealed_key(key: object) -> str:
+    """Return an idempotency key as it is sealed: itself, or its hash where it looks as if it held a secret."""
+    if not isinstance(key, str):
+        raise InvalidInputError(f"an idempotency key is a text such as chat:42, not {str(key)[:80]!r}")
+    _check_text(key, (SOURCE_KEY,))
+    if redact_text(key) == key:
+        return str.__str__(key)
+    return f"sha256:{hashlib.sha256(key.encode('utf-8')).hexdigest()}"
 
-    For importers: a recorded session may hold such text, and losing the whole event would be worse.
+
+def scrub(value: Any, depth: int = 1) -> Any:
+    """Return a JSON value that can be sealed: NUL and lone surrogates become U+FFFD, what is nested too deeply text.
+
+    For importers: a recorded session may hold such things, and losing the whole event would be worse.
+
+    Args:
+        value: What was recorded.
+        depth: How deep it stands; a payload stands at 1.
     """
     if isinstance(value, str):
         whole = value if value.isascii() else value.encode("utf-16", "surrogatepass").decode("utf-16", "replace")
         return whole.replace("\x00", "\ufffd")
+    if isinstance(value, (Mapping, list, tuple)) and depth >= MAX_DEPTH:
+        return scrub(_as_text(value))
     if isinstance(value, Mapping):
-        return {str(scrub(name)): scrub(part) for name, part in value.items()}
+        return {str(scrub(str(name))): scrub(part, depth + 1) for name, part in value.items()}
     if isinstance(value, (list, tuple)):
-        return [scrub(part) for part in value]
+        return [scrub(part, depth + 1) for part in value]
     too_large = isinstance(value, int) and abs(value) > MAX_EXACT_INTEGER
     return str(value) if too_large or (isinstance(value, float) and not math.isfinite(value)) else value
+
+
+def _as_text(value: Any) -> str:
+    try:
+        return json.dumps(value, default=str)
+    except (RecursionError, ValueError):
+        return "[nested too deeply to be recorded]"
 
 
 def show_path(path: Path) -> str:
@@ -89,10 +118,11 @@ def show_path(path: Path) -> str:
 class _Walk:
     """One pass over a payload: copies, checks and redacts."""
 
-    __slots__ = ("redacted",)
+    __slots__ = ("floats", "redacted")
 
     def __init__(self) -> None:
         self.redacted: list[str] = []
+        self.floats = False
 
     def members(self, value: Mapping[Any, Any], path: Path, depth: int, *, secret: bool = False) -> dict[str, Any]:
         if depth > MAX_DEPTH:
@@ -113,6 +143,7 @@ class _Walk:
         if value is None or isinstance(value, bool):
             return value
         if isinstance(value, (int, float)):
+            self.floats = self.floats or isinstance(value, float)
             return self._hide(path) if secret else _number(value, path)
         if isinstance(value, Mapping):
             return self.members(value, path, depth + 1, secret=secret)
@@ -157,4 +188,5 @@ def _check_text(text: str, path: Path) -> None:
 def _refused(path: Path, what: str, remedy: str) -> InvalidInputError:
     where = show_path(("payload", *path))
     shown = where if len(where) <= 200 else f"{where[:120]}…{where[-60:]}"
-    return InvalidInputError(f"{shown.encode('utf-8', 'backslashreplace').decode()} {what}", remedy=remedy)
+    printable = "".join(letter if letter.isprintable() else repr(letter)[1:-1] for letter in shown)
+    return InvalidInputError(f"{printable} {what}", remedy=remedy)

@@ -9,19 +9,21 @@ from __future__ import annotations
 import contextlib
 import os
 from collections import deque
-from collections.abc import Iterator
-from dataclasses import dataclass, replace
-from typing import Final
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from typing import Final, NamedTuple
 
-from zaxy.errors import NotALogError, NotFoundError
+from zaxy.errors import IntegrityError, NotALogError, NotFoundError
 from zaxy.eventloom.event import Event
-from zaxy.eventloom.index import LogIdentity, SideIndex
-from zaxy.eventloom.layout import LogLayout, Segment
+from zaxy.eventloom.files import LogFiles, OpenFile
+from zaxy.eventloom.layout import LogLayout
 from zaxy.eventloom.records import BadRecordError, Record, check_record, read_record
-from zaxy.eventloom.scan import UNKNOWN, ChainState, damaged, read_line, unterminated, walk
+from zaxy.eventloom.scan import UNKNOWN, ChainState, begins_a_record, damaged, read_line, unterminated, walk
 from zaxy.eventloom.tail import indexed_record, known_end, last_line, record_time
 
-_UNREADABLE: Final = frozenset({"not_json", "bad_utf8", "not_an_object", "bad_envelope", "non_canonical", "too_deep"})
+_FOREIGN: Final = frozenset(
+    {"not_json", "bad_utf8", "not_an_object", "bad_envelope", "non_canonical", "too_deep", "torn"}
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,6 +43,58 @@ class Head:
     event: Event | None = None
 
 
+class Read(NamedTuple):
+    """One sound record of a log and where it stands.
+
+    Attributes:
+        seq: Its sequence number.
+        digest: Its digest.
+        end: Byte offset just behind its line.
+        length: Length of its line in bytes.
+        record: What is in it.
+        first_seq: First sequence number of its file.
+        inode: Inode of its file.
+    """
+
+    seq: int
+    digest: str
+    end: int
+    length: int
+    record: Record
+    first_seq: int
+    inode: int
+
+
+class LogFindingError(Exception):
+    """Raised by a walk at a bad record.
+
+    Args:
+        code: Short name, such as ``hash_mismatch``.
+        seq: The first event that is affected.
+        message: The sentence.
+        path: The file.
+    """
+
+    def __init__(self, code: str, seq: int, message: str, path: str) -> None:
+        super().__init__(message)
+        self.code = code
+        self.seq = seq
+        self.message = message
+        self.path = path
+
+
+class DivergedError(Exception):
+    """Raised when a log does not continue from where a projection stands: cut, rewritten, or another log.
+
+    Args:
+        session_id: Which session.
+    """
+
+    def __init__(self, session_id: str) -> None:
+        super().__init__(f"the log of session {session_id} is not the one that was projected")
+        self.session_id = session_id
+
+
 class LogReader:
     """Reads the files of one session. Holds nothing open between calls; safe to share between threads.
 
@@ -50,44 +104,7 @@ class LogReader:
 
     def __init__(self, layout: LogLayout) -> None:
         self._layout = layout
-        self._first: tuple[int, int] | None = None
-
-    def segments(self) -> list[Segment]:
-        """Return the files that exist, oldest first, each with its first sequence number."""
-        closed = self._layout.closed_segments()
-        try:
-            status = os.stat(self._layout.active)
-        except FileNotFoundError:
-            return closed
-        if status.st_size == 0:
-            return closed
-        if self._first is None or self._first[0] != status.st_ino:
-            self._first = (status.st_ino, self._first_seq((closed[-1].last_seq or 0) + 1 if closed else 1))
-        return [*closed, Segment(self._layout.active, self._first[1])]
-
-    def _first_seq(self, fallback: int) -> int:
-        descriptor = os.open(self._layout.active, os.O_RDONLY | os.O_CLOEXEC)
-        try:
-            line = read_line(descriptor, 0)
-            seq = read_record(line.data).seq if line else None
-        except BadRecordError:
-            seq = None
-        finally:
-            os.close(descriptor)
-        return fallback if seq is None else seq
-
-    @contextlib.contextmanager
-    def opened(self, segment: Segment) -> Iterator[tuple[int, SideIndex]]:
-        """Open a file and its side index for the length of a ``with`` block."""
-        descriptor = os.open(segment.path, os.O_RDONLY | os.O_CLOEXEC)
-        index = SideIndex(
-            self._layout.index(segment.first_seq), LogIdentity(os.fstat(descriptor).st_ino, segment.first_seq)
-        )
-        try:
-            yield descriptor, index
-        finally:
-            index.close()
-            os.close(descriptor)
+        self.files = LogFiles(layout)
 
     def require(self) -> None:
         """Make sure that there is a log.
@@ -103,6 +120,74 @@ class LogReader:
                 f"there is no log at {self._layout.active}", remedy="see which sessions exist: zaxy memory status"
             )
 
+    # ---- walking
+
+    def steps(self, from_seq: int = 1) -> Iterator[Read]:
+        """Yield the sound records from a number on, or from a little before it.
+
+        Raises:
+            LogFindingError: The next record is bad, or missing. ``torn`` is the unfinished write of a last line.
+        """
+        wanted = max(from_seq, self._layout.first_seq)
+        return self._walk(wanted, lambda file: _state_before(file, wanted))
+
+    def _walk(self, wanted: int, start: Callable[[OpenFile], ChainState]) -> Iterator[Read]:
+        reached: ChainState | None = None
+        inode = 0
+        while True:
+            file = self.files.holding(wanted)
+            if file is None:
+                if self.files.begins_behind(wanted):
+                    raise LogFindingError("missing", wanted, f"event {wanted} is missing", str(self._layout.active))
+                return
+            with file:
+                if file.inode == inode:
+                    return
+                inode = file.inode
+                state = start(file) if reached is None else ChainState(reached.seq, reached.digest, 0)
+                for read in self._walk_file(file, state):
+                    reached = ChainState(read.seq, read.digest)
+                    yield read
+            last = reached.seq if reached is not None else 0
+            if file.segment.last_seq is not None and last < file.segment.last_seq:
+                message = f"event {last + 1} is missing: the closed segment ends early"
+                raise LogFindingError("missing", max(last + 1, wanted), message, str(file.segment.path))
+            if last < wanted:
+                return
+            wanted = last + 1
+
+    def _walk_file(self, file: OpenFile, state: ChainState) -> Iterator[Read]:
+        place = (file.segment.first_seq, file.inode)
+        try:
+            for step in walk(file.descriptor, state):
+                end = step.offset + len(step.line) + 1
+                state = ChainState(step.seq, step.record.digest, end)
+                yield Read(step.seq, step.record.digest, end, len(step.line), step.record, *place)
+        except BadRecordError as finding:
+            whole = unterminated(file.descriptor, state) if finding.finding == "torn" else None
+            if whole is None:
+                seq = max(state.seq + 1, file.segment.first_seq)
+                code = "cut_segment" if finding.finding == "torn" and not file.is_active else finding.finding
+                raise LogFindingError(code, seq, finding.message, str(file.segment.path)) from finding
+            length = len(whole.line)
+            yield Read(whole.seq, whole.record.digest, whole.offset + length, length, whole.record, *place)
+
+    def _refusal(self, finding: LogFindingError) -> IntegrityError | NotALogError:
+        """Return the error for callers: a damaged log, or no log at all."""
+        if finding.seq == 1 and finding.code in _FOREIGN and not self._begins_like_a_log():
+            return NotALogError(
+                f"{self._layout.active} is not an Eventloom log: {finding.message}", remedy="name another file"
+            )
+        return damaged(self._layout.session_id, finding.seq, finding.message)
+
+    def _begins_like_a_log(self) -> bool:
+        file = self.files.last()
+        if file is None:
+            return False
+        with file:
+            line = read_line(file.descriptor, 0)
+            return line is not None and begins_a_record(line)
+
     def replay(self, from_seq: int = 1, to_seq: int | None = None) -> Iterator[Event]:
         """Yield events in order, each checked against its hash and its predecessor.
 
@@ -111,68 +196,36 @@ class LogReader:
             to_seq: Last event wanted, None for the end of the log.
 
         Raises:
-            LogDamagedError: After the events before it, when a record is bad. A torn last line ends the replay quietly:
-                it was never acknowledged.
+            LogDamagedError: After the events before it, when a record is bad or missing. A torn last line ends the
+                replay quietly: it was never acknowledged.
+            NotALogError: The file holds something else.
         """
-        before: ChainState | None = None
-        for segment in self.segments():
-            if segment.last_seq is not None and segment.last_seq < from_seq:
-                continue
-            with self.opened(segment) as (descriptor, index):
-                start = self._start(descriptor, index, segment, max(from_seq, segment.first_seq))
-                if before is not None:
-                    start = replace(start, seq=before.seq, digest=before.digest)
-                for step in self._walk(descriptor, start):
-                    before = ChainState(step.seq, step.digest)
-                    if to_seq is not None and step.seq > to_seq:
-                        return
-                    if step.seq >= from_seq:
-                        yield step.record.event(self._layout.session_id, step.seq)
-
-    def _start(self, descriptor: int, index: SideIndex, segment: Segment, seq: int) -> ChainState:
-        """Return the state just before event ``seq``, or the nearest earlier one that can be reached cheaply."""
-        if seq == segment.first_seq:
-            return ChainState()
-        entry = index.entry(seq)
-        if entry is not None and indexed_record(descriptor, entry, seq) is not None:
-            return ChainState(seq - 1, UNKNOWN, entry.offset)
-        state, _ = known_end(descriptor, index)
-        return state if 0 < state.seq < seq else ChainState()
-
-    def _walk(self, descriptor: int, start: ChainState) -> Iterator[_Read]:
-        reached = start
         try:
-            for step in walk(descriptor, start):
-                reached = ChainState(step.seq, step.record.digest, step.offset + len(step.line) + 1)
-                yield _Read(step.seq, step.record.digest, reached.offset, step.record, len(step.line))
-        except BadRecordError as finding:
-            if finding.finding == "torn":
-                whole = unterminated(descriptor, reached)
-                if whole is not None:
-                    end = whole.offset + len(whole.line)
-                    yield _Read(whole.seq, whole.record.digest, end, whole.record, len(whole.line))
-                return
-            if reached.seq == 0 and finding.finding in _UNREADABLE:
-                raise NotALogError(
-                    f"{self._layout.active} is not an Eventloom log: {finding.message}", remedy="name another file"
-                ) from finding
-            raise damaged(self._layout.session_id, reached.seq + 1, finding) from finding
+            for read in self.steps(from_seq):
+                if to_seq is not None and read.seq > to_seq:
+                    return
+                if read.seq >= from_seq:
+                    yield read.record.event(self._layout.session_id, read.seq)
+        except LogFindingError as finding:
+            if finding.code != "torn" or not self._begins_like_a_log():
+                raise self._refusal(finding) from finding
+
+    # ---- single events
 
     def read(self, seq: int) -> Event | None:
         """Return one event, checked against its hash, or None when the log has no sound event of that number."""
-        for segment in reversed(self.segments()):
-            if segment.first_seq <= seq and (segment.last_seq is None or seq <= segment.last_seq):
-                with self.opened(segment) as (descriptor, index):
-                    entry = index.entry(seq)
-                    found = indexed_record(descriptor, entry, seq) if entry is not None else None
-                    if found is not None:
-                        return found[1].event(self._layout.session_id, seq)
-                    start = self._start(descriptor, index, segment, seq)
-                    with contextlib.suppress(BadRecordError):
-                        for step in walk(descriptor, start):
-                            if step.seq == seq:
-                                return step.record.event(self._layout.session_id, seq)
-                return None
+        file = self.files.holding(seq) if seq >= 1 else None
+        if file is None:
+            return None
+        with file:
+            entry = file.index.entry(seq)
+            found = indexed_record(file.descriptor, entry, seq) if entry is not None else None
+            if found is not None:
+                return found[1].event(self._layout.session_id, seq)
+            with contextlib.suppress(LogFindingError):
+                for read in self._walk_file(file, _state_before(file, seq)):
+                    if read.seq == seq:
+                        return read.record.event(self._layout.session_id, seq)
         return None
 
     def head(self) -> Head:
@@ -180,26 +233,31 @@ class LogReader:
 
         Raises:
             LogDamagedError: A record that the side index does not cover is bad.
+            NotALogError: The file holds something else.
         """
-        segments = self.segments()
-        if not segments:
+        file = self.files.last()
+        if file is None:
             return Head()
-        segment = segments[-1]
-        with self.opened(segment) as (descriptor, index):
-            state, recorded_at = known_end(descriptor, index)
-            size = os.fstat(descriptor).st_size
-            if state.seq and state.offset == size:
-                record = read_record(last_line(descriptor))
-                return Head(
-                    state.seq, state.digest or "", recorded_at, record.event(self._layout.session_id, state.seq)
-                )
-            start = state if state.seq else ChainState(segment.first_seq - 1, UNKNOWN, 0)
-            newest = deque(self._walk(descriptor, start), maxlen=1)
+        with file:
+            state, recorded_at = known_end(file.descriptor, file.index)
+            if state.seq and state.offset == os.fstat(file.descriptor).st_size:
+                newest_event = read_record(last_line(file.descriptor)).event(self._layout.session_id, state.seq)
+                return Head(state.seq, state.digest or "", recorded_at, newest_event)
+            start = state if state.seq else ChainState(file.segment.first_seq - 1, UNKNOWN, 0)
+            newest: deque[Read] = deque(maxlen=1)
+            try:
+                newest.extend(self._walk_file(file, start))
+            except LogFindingError as finding:
+                if finding.code != "torn" or not self._begins_like_a_log():
+                    raise self._refusal(finding) from finding
         if not newest:
-            return Head()
+            indexed = self.read(state.seq) if state.seq else None
+            return Head(state.seq, state.digest or "", recorded_at, indexed) if indexed else Head()
         last = newest[0]
         event = last.record.event(self._layout.session_id, last.seq)
         return Head(last.seq, last.digest, record_time(last.record), event)
+
+    # ---- for projections
 
     def read_after(self, seq: int, digest: str, place: tuple[int, int]) -> Iterator[Located]:
         """Yield what follows an event that a projection has applied.
@@ -212,57 +270,41 @@ class LogReader:
         Raises:
             DivergedError: The log does not hold that event any more.
             LogDamagedError: A record is bad; what was yielded before it is good.
+            NotALogError: The file holds something else.
         """
-        segments = [segment for segment in self.segments() if segment.last_seq is None or segment.last_seq >= seq]
-        if seq and not segments:
-            raise DivergedError(self._layout.session_id)
-        before = ChainState(seq, digest, 0) if seq else None
-        for position, segment in enumerate(segments):
-            with self.opened(segment) as (descriptor, index):
-                status = os.fstat(descriptor)
-                if position == 0 and seq and segment.first_seq <= seq:
-                    offset = self._offset_behind(descriptor, index, seq, digest, place)
-                else:
-                    offset = 0
-                start = ChainState(before.seq, before.digest, offset) if before else ChainState()
-                for step in self._walk(descriptor, start):
-                    before = ChainState(step.seq, step.digest)
-                    yield Located(
-                        step.record.event(self._layout.session_id, step.seq),
-                        step.end,
-                        segment.first_seq,
-                        status.st_ino,
-                        step.length,
-                    )
 
-    def _offset_behind(self, descriptor: int, index: SideIndex, seq: int, digest: str, place: tuple[int, int]) -> int:
+        def behind(file: OpenFile) -> ChainState:
+            return ChainState(seq, digest, self._offset_behind(file, seq, digest, place))
+
+        walked = self._walk(seq, behind) if seq else self.steps(1)
+        if seq:
+            file = self.files.holding(seq)
+            if file is None:
+                raise DivergedError(self._layout.session_id)
+            file.__exit__(None, None, None)
+        try:
+            for read in walked:
+                event = read.record.event(self._layout.session_id, read.seq)
+                yield Located(event, read.end, read.first_seq, read.inode, read.length)
+        except LogFindingError as finding:
+            if finding.code != "torn" or not self._begins_like_a_log():
+                raise self._refusal(finding) from finding
+
+    def _offset_behind(self, file: OpenFile, seq: int, digest: str, place: tuple[int, int]) -> int:
         inode, offset = place
-        status = os.fstat(descriptor)
-        if inode == status.st_ino and offset <= status.st_size:
+        if inode == file.inode and offset <= file.size:
             with contextlib.suppress(BadRecordError):
-                if check_record(_line_before(descriptor, offset)).digest == digest:
+                if check_record(_line_before(file.descriptor, offset)).digest == digest:
                     return offset
-        entry = index.entry(seq)
-        found = indexed_record(descriptor, entry, seq) if entry is not None else None
+        entry = file.index.entry(seq)
+        found = indexed_record(file.descriptor, entry, seq) if entry is not None else None
         if found is not None and entry is not None and found[1].digest == digest:
             return entry.offset + found[0] + 1
-        state = ChainState()
-        with contextlib.suppress(BadRecordError):
-            for step in walk(descriptor, state):
-                if step.seq == seq and step.record.digest == digest:
-                    return step.offset + len(step.line) + 1
+        with contextlib.suppress(LogFindingError):
+            for read in self._walk_file(file, ChainState(file.segment.first_seq - 1, UNKNOWN, 0)):
+                if read.seq == seq and read.digest == digest:
+                    return read.end
         raise DivergedError(self._layout.session_id)
-
-
-@dataclass(frozen=True, slots=True)
-class _Read:
-    """One record of a walk, and where its line ends."""
-
-    seq: int
-    digest: str
-    end: int
-    record: Record
-    length: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -284,16 +326,16 @@ class Located:
     length: int
 
 
-class DivergedError(Exception):
-    """Raised when a log does not continue from where a projection stands: cut, rewritten, or another log.
-
-    Args:
-        session_id: Which session.
-    """
-
-    def __init__(self, session_id: str) -> None:
-        super().__init__(f"the log of session {session_id} is not the one that was projected")
-        self.session_id = session_id
+def _state_before(file: OpenFile, seq: int) -> ChainState:
+    """Return the state just before an event of this file, or the nearest earlier one that can be reached cheaply."""
+    if seq > file.segment.first_seq:
+        entry = file.index.entry(seq)
+        if entry is not None and indexed_record(file.descriptor, entry, seq) is not None:
+            return ChainState(seq - 1, UNKNOWN, entry.offset)
+        state, _ = known_end(file.descriptor, file.index)
+        if 0 < state.seq < seq:
+            return state
+    return ChainState() if file.segment.first_seq == 1 else ChainState(file.segment.first_seq - 1, UNKNOWN, 0)
 
 
 def _line_before(descriptor: int, end: int) -> bytes:

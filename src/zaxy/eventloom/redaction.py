@@ -29,31 +29,38 @@ _NAMES: Final = (
     r"(?:pass(?:word|wd|phrase)|pwd|client[_-]?secret|secret[_-]?(?:access[_-]?)?key|api[_-]?key|access[_-]?key|"
     r"private[_-]?key|(?:access|auth|refresh|session)[_-]?token)"
 )
-_VALUE: Final = r"(?P<secret>\"[^\"\s]{3,}\"|'[^'\s]{3,}'|(?![\"'$<{(\[])[^\s,;&\"'<>]{3,})"
+_CODE: Final = r"(?:[A-Za-z_][\w.]*[(\[]|[A-Za-z_]+(?:\.[A-Za-z_]+)+(?![\w-])|(?:str|bytes|int|None|True|False|null)\b)"
+"""What stands behind ``password =`` in a program: a call, an attribute, a type. Not a secret."""
 
-_FORMS: Final = tuple(
-    (gate, markers, re.compile(pattern))
-    for gate, markers, pattern in (
-        (
-            "-",
-            ("-----BEGIN",),
-            r"(?s)(?P<secret>-----BEGIN [A-Z ]*PRIVATE KEY-----.*?(?:-----END [A-Z ]*PRIVATE KEY-----|\Z))",
-        ),
-        ("A", ("AKIA", "ASIA"), r"(?<![A-Z0-9])(?P<secret>(?:AKIA|ASIA)[A-Z0-9]{16})(?![A-Z0-9])"),
-        ("_", ("gh", "github_pat_"), r"(?<!\w)(?P<secret>gh[pousr]_[A-Za-z0-9]{20,}|github_pat_[A-Za-z0-9_]{20,})"),
-        ("-", ("sk-",), r"(?<![\w-])(?P<secret>sk-[A-Za-z0-9_-]{16,})"),
-        ("_", ("k_live_", "k_test_"), r"(?<!\w)(?P<secret>[sr]k_(?:live|test)_[A-Za-z0-9]{10,})"),
-        ("-", ("xox",), r"(?<!\w)(?P<secret>xox[abeoprs]-[A-Za-z0-9-]{10,})"),
-        ("A", ("AIza",), r"(?<!\w)(?P<secret>AIza[A-Za-z0-9_-]{35})"),
-        ("-", ("glpat-",), r"(?<!\w)(?P<secret>glpat-[A-Za-z0-9_-]{20,})"),
-        ("_", ("npm_", "hf_"), r"(?<!\w)(?P<secret>npm_[A-Za-z0-9]{36}|hf_[A-Za-z0-9]{30,})"),
-        (".", ("eyJ",), r"(?<!\w)(?P<secret>eyJ[A-Za-z0-9_-]{8,}\.eyJ[A-Za-z0-9_-]{8,}\.[A-Za-z0-9_-]{8,})"),
-        ("B", ("Bearer", "BEARER"), r"(?i)\bbearer\s+(?P<secret>[A-Za-z0-9._~+/-]{12,}=*)"),
-        ("b", ("bearer",), r"\bbearer\s+(?P<secret>(?=[A-Za-z._~+/-]*\d)[A-Za-z0-9._~+/-]{12,}=*)"),
-        (":", ("://",), r"(?i)\b[a-z][a-z0-9+.-]*://[^\s:/@]*:(?P<secret>[^\s/@]{2,})@"),
-    )
+_VALUE: Final = r"(?P<secret>\"[^\"\n]{3,200}\"|'[^'\n]{3,200}'|(?![\"'$<{(\[])(?!" + _CODE + r")[^\s,;&\"'<>()]{3,})"
+
+_GITHUB: Final = re.compile(r"(?<!\w)(?P<secret>gh[pousr]_[A-Za-z0-9]{20,}|github_pat_[A-Za-z0-9_]{20,})")
+_AWS: Final = re.compile(r"(?<![A-Z0-9])(?P<secret>(?:AKIA|ASIA)[A-Z0-9]{16})(?![A-Z0-9])")
+_STRIPE: Final = re.compile(r"(?<!\w)(?P<secret>[sr]k_(?:live|test)_[A-Za-z0-9]{10,})")
+_BEARER: Final = re.compile(r"(?i)\bbearer\s+(?P<secret>(?=[A-Za-z._~+/-]*\d)[A-Za-z0-9._~+/-]{12,}=*)")
+
+_FORMS: Final = (
+    (
+        "-----BEGIN",
+        re.compile(r"(?s)(?P<secret>-----BEGIN [A-Z ]*PRIVATE KEY-----.*?(?:-----END [A-Z ]*PRIVATE KEY-----|\Z))"),
+    ),
+    ("AKIA", _AWS),
+    ("ASIA", _AWS),
+    *((marker, _GITHUB) for marker in ("ghp_", "gho_", "ghu_", "ghs_", "ghr_", "github_pat_")),
+    ("sk-", re.compile(r"(?<![\w-])(?P<secret>sk-[A-Za-z0-9_-]{16,})")),
+    ("k_live_", _STRIPE),
+    ("k_test_", _STRIPE),
+    ("xox", re.compile(r"(?<!\w)(?P<secret>xox[abeoprs]-[A-Za-z0-9-]{10,})")),
+    ("AIza", re.compile(r"(?<!\w)(?P<secret>AIza[A-Za-z0-9_-]{35})")),
+    ("glpat-", re.compile(r"(?<!\w)(?P<secret>glpat-[A-Za-z0-9_-]{20,})")),
+    ("npm_", re.compile(r"(?<!\w)(?P<secret>npm_[A-Za-z0-9]{36})")),
+    ("hf_", re.compile(r"(?<!\w)(?P<secret>hf_[A-Za-z0-9]{30,})")),
+    ("eyJ", re.compile(r"(?<![\w-])(?P<secret>eyJ[A-Za-z0-9_-]{8,}+\.eyJ[A-Za-z0-9_-]{8,}+\.[A-Za-z0-9_-]{8,})")),
+    ("earer ", _BEARER),
+    ("EARER ", _BEARER),
+    ("://", re.compile(r"(?i)(?<![a-z0-9+.-])[a-z][a-z0-9+.-]{1,20}+://[^\s:/@]*+:(?P<secret>[^\s/@]{2,}+)@")),
 )
-"""Forms of secrets: a character that any of them has, markers that most texts lack, and what to replace."""
+"""Forms of secrets: a marker that most texts lack, and what to replace where it stands."""
 
 _ASSIGNMENT_MARKERS: Final = ("passw", "passphrase", "pwd", "secret", "key", "token")
 _ASSIGNMENT: Final = re.compile(
@@ -73,8 +80,16 @@ def is_secret_name(name: str) -> bool:
 
 def redact_text(text: str) -> str:
     """Return ``text`` with every secret in it replaced by ``[REDACTED]``; the same object when there is none."""
-    for gate, markers, form in _FORMS:
-        if gate in text and any(marker in text for marker in markers):
+    while True:
+        redacted = _redact_once(text)
+        if redacted == text:
+            return text
+        text = redacted  # what stood beside a secret may be one, now that it is gone
+
+
+def _redact_once(text: str) -> str:
+    for marker, form in _FORMS:
+        if marker in text:
             text = _replace(form, text)
     if "=" in text or ":" in text:
         lowered = text.lower()

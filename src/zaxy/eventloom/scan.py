@@ -145,10 +145,23 @@ def unterminated(descriptor: int, before: ChainState) -> Step | None:
         return None
 
 
-def damaged(session_id: str, seq: int, finding: BadRecordError) -> LogDamagedError:
+def begins_a_record(line: Line) -> bool:
+    """Return whether a file's first line may be an unfinished write of its first record: its beginning, or lost pages.
+
+    What lacks its newline may end anywhere, also inside the first words.
+    """
+    starts = (b'{"id":"', b'{"seq":')
+    return bool(line.data) and (
+        line.data.startswith(starts)
+        or (not line.complete and any(start.startswith(line.data) for start in starts))
+        or not line.data.strip(b"\x00")
+    )
+
+
+def damaged(session_id: str, seq: int, message: str) -> LogDamagedError:
     """Return the error that says at which event a session's log is bad and what to do."""
     return LogDamagedError(
-        f"session {session_id} is damaged at event {seq}: {finding.message}; events before it are good",
+        f"session {session_id} is damaged at event {seq}: {message}; events before it are good",
         session_id=session_id,
         seq=seq,
         remedy="the session is read-only now; restore its file from a backup, then run: zaxy status",

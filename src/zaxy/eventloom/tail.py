@@ -27,6 +27,7 @@ from zaxy.eventloom.scan import (
     ChainState,
     Line,
     Step,
+    begins_a_record,
     check_content,
     check_step,
     damaged,
@@ -38,7 +39,9 @@ from zaxy.files.durable import append_durably, cut, make_directories, rename_bes
 
 logger = logging.getLogger("zaxy.eventloom")
 
-_UNREADABLE: Final = frozenset({"not_json", "bad_utf8", "not_an_object", "too_deep", "bad_envelope", "torn"})
+_UNREADABLE: Final = frozenset({"not_json", "bad_utf8", "not_an_object", "too_deep", "torn"})
+"""Findings on a complete last line that mean lost pages of an unfinished write, not a changed record."""
+
 _FLUSH_ENTRIES: Final = 65_536
 _QUARANTINE_NEW: Final = ".torn"
 _QUARANTINE_KEPT: Final = ".kept"
@@ -83,15 +86,17 @@ def closed_state(layout: LogLayout) -> tuple[ChainState, int]:
     if not segments:
         return ChainState(), 0
     last = segments[-1]
+    seq = last.last_seq or last.first_seq
     descriptor = os.open(last.path, os.O_RDONLY | os.O_CLOEXEC)
     try:
-        data = last_line(descriptor)
-        step = check_content(0, data, ChainState())
+        record = check_record(last_line(descriptor))
     except BadRecordError as error:
-        raise damaged(layout.session_id, last.last_seq or last.first_seq, error) from error
+        raise damaged(layout.session_id, seq, error.message) from error
     finally:
         os.close(descriptor)
-    return ChainState(step.seq, step.record.digest, 0), record_time(step.record)
+    if record.seq not in (None, seq):
+        raise damaged(layout.session_id, seq, f"event {seq} is missing: the closed segment ends early")
+    return ChainState(seq, record.digest, 0), record_time(record)
 
 
 def last_line(descriptor: int) -> bytes:
@@ -124,6 +129,8 @@ def known_end(descriptor: int, index: SideIndex) -> tuple[ChainState, int]:
 
 def indexed_record(descriptor: int, entry: Entry, seq: int) -> tuple[int, Record] | None:
     """Return the length of the line at an indexed place and the record in it, or None if it is not event ``seq``."""
+    if entry.offset >= os.fstat(descriptor).st_size:  # an index may hold anything
+        return None
     line = read_line(descriptor, entry.offset)
     if line is None or not line.complete:
         return None
@@ -135,15 +142,22 @@ def indexed_record(descriptor: int, entry: Entry, seq: int) -> tuple[int, Record
 
 
 def entries_of(descriptor: int, index: SideIndex) -> Iterator[Entry]:
-    """Yield the entry of every sound record of a file, from the side index and, behind it, from the file itself."""
+    """Yield the entry of every sound record of a file: from the side index as far as that is sound, else from it."""
     state, _ = known_end(descriptor, index)
+    known = 0
     if state.seq:
-        yield from index.entries()
-    else:
+        for entry in index.entries():
+            known += 1
+            yield entry
+    if not state.seq or known < len(index):  # the index has a bad entry: what follows it comes from the file
         state = ChainState(index.identity.first_seq - 1, UNKNOWN, 0)
+        skipped = known
+    else:
+        skipped = 0
     with contextlib.suppress(BadRecordError):  # what follows a bad record is not tied to the chain
-        for step in walk(descriptor, state):
-            yield entry_of(step)
+        for position, step in enumerate(walk(descriptor, state)):
+            if position >= skipped:
+                yield entry_of(step)
 
 
 def find_tail(layout: LogLayout, descriptor: int) -> Tail:
@@ -165,7 +179,7 @@ def find_tail(layout: LogLayout, descriptor: int) -> Tail:
         state, known_recorded_at = known_end(descriptor, index)
         if state.seq == 0:
             state = ChainState(before.seq, before.digest, 0)
-            if status.st_size:
+            if status.st_size or len(index):  # an index that does not fit, of a file that was emptied perhaps
                 _write_index(index, [], fresh=True)
         else:
             recorded_at = known_recorded_at
@@ -223,9 +237,9 @@ def _repair(layout: LogLayout, descriptor: int, line: Line, state: ChainState, f
     size = os.fstat(descriptor).st_size
     is_last = line.offset + len(line.data) + (1 if line.complete else 0) >= size
     if not is_last or (line.complete and finding.finding not in _UNREADABLE):
-        if state.seq == 0 and finding.finding in _UNREADABLE:
+        if state.seq == 0 and not begins_a_record(line):
             raise _not_a_log(layout.active)
-        raise damaged(layout.session_id, state.seq + 1, finding)
+        raise damaged(layout.session_id, state.seq + 1, finding.message)
     if not line.complete:
         try:
             step = check_content(line.offset, line.data, state)
@@ -234,11 +248,11 @@ def _repair(layout: LogLayout, descriptor: int, line: Line, state: ChainState, f
         else:
             append_durably(descriptor, b"\n", size=size, path=layout.active, synced=True)
             return step
-    if state.seq == 0 and not line.data.startswith((b'{"', b"\x00")):
+    if state.seq == 0 and not begins_a_record(line):
         raise _not_a_log(layout.active)
     torn = line.data + (b"\n" if line.complete else b"")
     save_torn(layout, torn)
-    cut(descriptor, line.offset)
+    cut(descriptor, line.offset, path=layout.active)
     logger.warning("a torn last line of %d bytes in %s was moved to quarantine", len(torn), layout.active)
     return None
 
@@ -272,5 +286,8 @@ def untold_repairs(layout: LogLayout) -> list[Path]:
 
 
 def mark_told(path: Path) -> None:
-    """Note that the log tells of this quarantined tail."""
-    rename_beside(path, path.with_suffix(_QUARANTINE_KEPT).name)
+    """Note that the log tells of this quarantined tail; where that fails it is told once more."""
+    try:
+        rename_beside(path, path.with_suffix(_QUARANTINE_KEPT).name)
+    except OSError as error:
+        logger.warning("%s could not be renamed (%s); the log will tell of it again", path, error)

@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-import os
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import Final
 
-from zaxy.eventloom.layout import LogLayout, Segment
-from zaxy.eventloom.records import BadRecordError
-from zaxy.eventloom.scan import ChainState, unterminated, walk
+from zaxy.eventloom.layout import LogLayout
+from zaxy.eventloom.reader import LogFindingError, LogReader
+from zaxy.eventloom.scan import begins_a_record, read_line
 
 CHAIN_BLIND_SPOTS: Final = (
     "a hash chain alone does not see a cut tail, a whole rewritten chain, a deleted session or a restored older copy"
@@ -63,68 +61,46 @@ class IntegrityReport:
     findings: tuple[Finding, ...] = field(default=())
 
 
-def segments_of(layout: LogLayout) -> list[Segment]:
-    """Return the files of a session in order: closed segments, then the active file where it exists."""
-    closed = layout.closed_segments()
-    active = [Segment(layout.active, closed[-1].last_seq or 0)] if closed else [Segment(layout.active, 1)]
-    return closed + (active if layout.active.is_file() else [])
-
-
-def verify_files(session_id: str, paths: list[Path], *, from_start: bool = True) -> IntegrityReport:
+def verify_log(layout: LogLayout, reader: LogReader) -> IntegrityReport:
     """Check the files of one session, in order, line by line.
 
+    A closed segment that is looked at by itself may begin with any event; a log begins with event 1.
+
     Args:
-        session_id: How findings name the session.
-        paths: Its files, oldest first.
-        from_start: Whether the first file must begin with event 1.
+        layout: Where its files are.
+        reader: Reads them.
 
     Returns:
         The report; the check stops at the first bad record, since nothing after it is tied to the chain.
     """
-    state, total = ChainState(), 0
-    for path in paths:
-        offset = 0
-        descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
-        try:
-            for step in walk(descriptor, ChainState(state.seq, state.digest, 0)):
-                if total == 0 and from_start and step.seq != 1:
-                    message = f"events 1 to {step.seq - 1} are missing"
-                    return _broken(session_id, total, Finding("missing_start", session_id, 1, message, str(path)), None)
-                total += 1
-                state = ChainState(step.seq, step.record.digest)
-                offset = step.offset + len(step.line) + 1
-        except BadRecordError as error:
-            if error.finding == "torn" and path == paths[-1]:
-                return _torn(session_id, total, ChainState(state.seq, state.digest, offset), path)
-            finding = Finding(error.finding, session_id, state.seq + 1, error.message, str(path))
-            return _broken(session_id, total, finding, state.digest)
-        finally:
-            os.close(descriptor)
-    return IntegrityReport(True, total, session_id=session_id, head=state.digest)
-
-
-def _torn(session_id: str, total: int, before: ChainState, path: Path) -> IntegrityReport:
-    """Return the report of a log whose last line has no newline: a whole record counts, a torn one does not."""
-    descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
+    session_id, total, head = layout.session_id, 0, None
     try:
-        last = unterminated(descriptor, before)
-        size = os.fstat(descriptor).st_size
-    finally:
-        os.close(descriptor)
-    if last is not None:
-        return IntegrityReport(True, total + 1, session_id=session_id, head=last.record.digest)
-    message = (
-        f"{size - before.offset} bytes of an unfinished write follow the last event; the next append sets them aside"
-    )
-    if before.seq == 0 and total == 0:
-        return _broken(
-            session_id, 0, Finding("not_a_log", session_id, 1, "the file holds no whole record", str(path)), None
-        )
-    finding = Finding("torn_tail", session_id, before.seq + 1, message, str(path))
-    return IntegrityReport(True, total, session_id=session_id, head=before.digest, findings=(finding,))
+        for read in reader.steps():
+            total += 1
+            head = read.digest
+    except LogFindingError as error:
+        return _finding(reader, session_id, total, head, error)
+    return IntegrityReport(True, total, session_id=session_id, head=head)
 
 
-def _broken(session_id: str, total: int, finding: Finding, head: str | None) -> IntegrityReport:
+def _finding(
+    reader: LogReader, session_id: str, total: int, head: str | None, error: LogFindingError
+) -> IntegrityReport:
+    if error.code == "torn" and (total or _begins_a_log(reader)):
+        message = "an unfinished write follows the last event; the next append sets it aside"
+        finding = Finding("torn_tail", session_id, error.seq, message, error.path)
+        return IntegrityReport(True, total, session_id=session_id, head=head, findings=(finding,))
+    code = "missing_start" if error.code == "missing" and total == 0 else error.code
+    finding = Finding(code, session_id, error.seq, error.message, error.path)
     return IntegrityReport(
         False, total, finding.seq, finding.message, session_id=session_id, head=head, findings=(finding,)
     )
+
+
+def _begins_a_log(reader: LogReader) -> bool:
+    file = reader.files.last()
+    if file is None:
+        return False
+    with file:
+        line = read_line(file.descriptor, 0)
+        return line is not None and begins_a_record(line)

@@ -7,26 +7,27 @@ the change file; unlock; return.
 
 from __future__ import annotations
 
+import contextlib
 import logging
 import os
 import threading
 from collections import deque
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Final
 
 from zaxy.clock import Clock, format_time
 from zaxy.errors import DurabilityUnknownError, InvalidInputError, ZaxyError
-from zaxy.eventloom.changes import note_change
+from zaxy.eventloom.changes import ChangeWriter
 from zaxy.eventloom.envelope import HASH_PREFIX, PreparedEvent, prepare, seal
 from zaxy.eventloom.event import SOURCE_KEY, Draft, Event
-from zaxy.eventloom.index import Entry, LogIdentity, SideIndex, digest_key
+from zaxy.eventloom.index import Entry, LogIdentity, SideIndex, digest_key, pack
 from zaxy.eventloom.layout import LogLayout
 from zaxy.eventloom.reader import LogReader
 from zaxy.eventloom.scan import ChainState
 from zaxy.eventloom.tail import Tail, entries_of, find_tail, mark_told, untold_repairs
-from zaxy.files.durable import append_durably, make_directories, move_file, open_log, sync, sync_directory
+from zaxy.files.durable import CacheFile, append_durably, make_directories, move_file, open_log, sync, sync_directory
 from zaxy.files.lock import locked
 
 logger = logging.getLogger("zaxy.eventloom")
@@ -94,6 +95,7 @@ class LogWriter:
         self._clock = clock
         self._options = options
         self._reader = LogReader(layout)
+        self._changes = ChangeWriter(layout.changes)
         self._reset()
 
     def _reset(self) -> None:
@@ -103,9 +105,15 @@ class LogWriter:
         self._queue: deque[_Ticket] = deque()
         self._descriptor = -1
         self._tail: Tail | None = None
+        self._index: CacheFile | None = None
+        self._untold = False
         self._keys: dict[int, list[int]] | None = None
         self._dead: ZaxyError | None = None
         self._synced_at = 0
+
+    def _check_process(self) -> None:
+        if os.getpid() != self._process:  # a forked child must not share descriptors or locks that a thread held
+            self._reset()
 
     def commit(self, drafts: Sequence[Draft]) -> list[Outcome]:
         """Append drafts in order, all or none. On return they are on disk (with ``fsync=always``).
@@ -121,8 +129,7 @@ class LogWriter:
             BusyError: Another process held the log for too long.
         """
         prepared = [prepare(draft, max_event_bytes=self._options.max_event_bytes) for draft in drafts]
-        if os.getpid() != self._process:  # a forked child must not share descriptors or held locks
-            self._reset()
+        self._check_process()
         ticket = _Ticket(prepared)
         with self._queue_lock:
             self._queue.append(ticket)
@@ -142,38 +149,69 @@ class LogWriter:
                 group.append(self._queue.popleft())
                 count += len(group[-1].prepared)
         try:
-            if self._dead is not None:
-                raise self._dead
-            with locked(self._layout.lock, timeout_seconds=self._options.lock_timeout_seconds):
+            with self._writing():
                 self._write(group)
         except BaseException as error:
             for ticket in group:
                 ticket.error = error
-            if isinstance(error, DurabilityUnknownError):
-                self._dead = error
-            self._forget_tail()
             if not isinstance(error, Exception):
                 raise
         finally:
             for ticket in group:
                 ticket.done = True
 
+    @contextlib.contextmanager
+    def _writing(self) -> Iterator[None]:
+        """Hold the log's lock; after an error nothing is remembered, and after a failed sync nothing more is taken."""
+        if self._dead is not None:
+            raise self._dead
+        try:
+            with locked(self._layout.lock, timeout_seconds=self._options.lock_timeout_seconds):
+                yield
+        except BaseException as error:
+            if isinstance(error, DurabilityUnknownError):
+                self._dead = error
+            self._forget_tail()
+            raise
+
     def _forget_tail(self) -> None:
         self._tail = None
         self._keys = None
+        if self._index is not None:
+            self._index.close()
+            self._index = None
         if self._descriptor >= 0:
             os.close(self._descriptor)
             self._descriptor = -1
 
     def close(self) -> None:
-        """Release the log file, synced if the policy left something unsynced."""
-        with self._commit_lock:
-            if self._descriptor >= 0 and self._options.fsync is FsyncPolicy.INTERVAL:
-                sync(self._descriptor)
-            self._forget_tail()
+        """Release the log file, synced if the policy left something unsynced.
 
-    def _open(self) -> tuple[int, Tail, bool]:
-        """Return the open log, its tail and whether the file was made just now."""
+        Raises:
+            DurabilityUnknownError: That sync failed; this writer takes nothing more.
+        """
+        self._check_process()
+        with self._commit_lock:
+            try:
+                if self._descriptor >= 0 and self._options.fsync is FsyncPolicy.INTERVAL:
+                    sync(self._descriptor)
+            except DurabilityUnknownError as error:
+                self._dead = error
+                raise
+            finally:
+                self._forget_tail()
+                self._changes.close()
+
+    def __del__(self) -> None:
+        """Give the descriptors of a log that nobody closed back to the system."""
+        for file in (self._index, self._changes):
+            if file is not None:
+                file.close()
+        if self._descriptor >= 0:
+            os.close(self._descriptor)
+
+    def _open(self) -> tuple[int, Tail]:
+        """Return the open log and its tail."""
         path = self._layout.active
         try:
             named = os.stat(path)
@@ -181,7 +219,7 @@ class LogWriter:
             named = None
         if self._descriptor >= 0 and self._tail is not None and named is not None:
             if named.st_ino == self._tail.identity.inode and named.st_size == self._tail.state.offset:
-                return self._descriptor, self._tail, False
+                return self._descriptor, self._tail
             if named.st_ino != self._tail.identity.inode:
                 self._forget_tail()
         else:
@@ -191,11 +229,15 @@ class LogWriter:
                 make_directories(path.parent)
             self._descriptor = open_log(path, create=True)
         self._keys = None
+        if self._index is not None:
+            self._index.close()
+            self._index = None
         self._tail = find_tail(self._layout, self._descriptor)
-        return self._descriptor, self._tail, named is None
+        self._untold = bool(untold_repairs(self._layout))
+        return self._descriptor, self._tail
 
     def _write(self, group: Sequence[_Ticket]) -> None:
-        descriptor, tail, created = self._open()
+        descriptor, tail = self._open()
         notices = self._notices(tail)
         batch = _Batch(self, tail, notices)
         results = [[batch.add(item) for item in ticket.prepared] for ticket in group]
@@ -204,14 +246,15 @@ class LogWriter:
             append_durably(
                 descriptor, b"".join(batch.lines), size=tail.state.offset, path=self._layout.active, synced=synced
             )
-            if created:
+            if tail.state.offset == 0:  # the name may be new: before the first acknowledgement it must be durable
                 sync_directory(self._layout.folder)
             self._tail = Tail(batch.state, tail.identity, batch.recorded_at)
-            self._extend_index(tail.identity, batch.entries)
-            note_change(self._layout.changes, self._layout.session_id, batch.state.seq)
-            if notices:
+            self._extend_index(tail.identity, batch.entries, batch.state.seq)
+            self._changes.note(self._layout.session_id, batch.state.seq)
+            if self._untold:
                 for path in untold_repairs(self._layout):
                     mark_told(path)
+                self._untold = False
         for ticket, outcomes in zip(group, results, strict=True):
             ticket.outcomes = outcomes
 
@@ -219,7 +262,7 @@ class LogWriter:
         if self._options.fsync is not FsyncPolicy.INTERVAL:
             return self._options.fsync is FsyncPolicy.ALWAYS
         now = self._clock.now()
-        if now - self._synced_at < _SYNC_INTERVAL_MICROSECONDS:
+        if 0 <= now - self._synced_at < _SYNC_INTERVAL_MICROSECONDS:
             return False
         self._synced_at = now
         return True
@@ -227,7 +270,7 @@ class LogWriter:
     def _notices(self, tail: Tail) -> list[PreparedEvent]:
         """Return the events by which the log tells of itself: a repaired tail, a clock that went back."""
         notices = []
-        for path in untold_repairs(self._layout):
+        for path in untold_repairs(self._layout) if self._untold else ():
             told = {"bytes": path.stat().st_size, "sha256": path.name.split(".")[-2], "quarantine": path.stem}
             notices.append(prepare(Draft("log.recovered", LOG_ACTOR, told)))
         now = self._clock.now()
@@ -236,17 +279,23 @@ class LogWriter:
             notices.append(prepare(Draft("clock.regressed", LOG_ACTOR, told)))
         return notices
 
-    def _extend_index(self, identity: LogIdentity, entries: Sequence[Entry]) -> None:
-        index = SideIndex(self._layout.index(identity.first_seq), identity)
+    def _extend_index(self, identity: LogIdentity, entries: Sequence[Entry], last_seq: int) -> None:
+        """Add the entries of what was just written; only if the index knows all that comes before."""
         try:
-            known = identity.first_seq + len(index)
-            first = self._tail.state.seq - len(entries) + 1 if self._tail else 0
-            if known == first:
-                index.extend(entries)
+            if self._index is None:
+                index = SideIndex(self._layout.index(identity.first_seq), identity)
+                try:
+                    known = identity.first_seq + len(index)
+                    if known == last_seq - len(entries) + 1:
+                        index.extend(entries)
+                        self._index = index.appender()
+                finally:
+                    index.close()
+            else:
+                self._index.append(pack(entries))
         except OSError as error:
-            logger.warning("the side index %s could not be written (%s)", index.path, error)
-        finally:
-            index.close()
+            self._index = None
+            logger.warning("the side index of %s could not be written (%s)", self._layout.active, error)
 
     # ---- idempotency keys
 
@@ -267,9 +316,9 @@ class LogWriter:
 
     def _load_keys(self) -> dict[int, list[int]]:
         keys: dict[int, list[int]] = {}
-        for segment in self._reader.segments():
-            with self._reader.opened(segment) as (descriptor, index):
-                for seq, entry in enumerate(entries_of(descriptor, index), segment.first_seq):
+        with contextlib.ExitStack() as stack:
+            for file in [stack.enter_context(file) for file in self._reader.files.all()]:
+                for seq, entry in enumerate(entries_of(file.descriptor, file.index), file.segment.first_seq):
                     if entry.key_digest:
                         keys.setdefault(entry.key_digest, []).append(seq)
         return keys
@@ -285,10 +334,11 @@ class LogWriter:
         Returns:
             The closed segment's path, or None when there was nothing to close.
         """
-        with self._commit_lock, locked(self._layout.lock, timeout_seconds=self._options.lock_timeout_seconds):
+        self._check_process()
+        with self._commit_lock, self._writing():
             if not self._layout.active.exists():
                 return None
-            _, tail, _ = self._open()
+            _, tail = self._open()
             if tail.state.offset == 0:
                 return None
             target = self._layout.segment_path(tail.identity.first_seq, tail.state.seq)
@@ -316,7 +366,7 @@ class _Batch:
         self._now_text = format_time(self._now)
 
     def add(self, item: PreparedEvent) -> Outcome:
-        key = item.draft.key
+        key = item.key
         if key is not None:
             known = self._new.get(key) or self.writer.known_event(key)
             if known is not None:
@@ -340,7 +390,7 @@ class _Batch:
             recorded_at=self._now_text,
             durable=self.writer._options.fsync is FsyncPolicy.ALWAYS,
         )
-        digest = digest_key(item.draft.key)
+        digest = digest_key(item.key)
         self.lines.append(line)
         self.entries.append(Entry(before.offset, self._now, digest))
         self.writer.remember_key(digest, event.seq)

@@ -11,33 +11,16 @@ import errno
 import os
 import secrets
 import stat
-import sys
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Final
 
-from zaxy.errors import DurabilityUnknownError, UnavailableError, WriteFailedError
-
-try:
-    import fcntl
-except ImportError:  # not a POSIX system
-    fcntl = None  # type: ignore[assignment]  # the module's absence is what `require_posix` reports
+from zaxy.errors import DurabilityUnknownError, WriteFailedError
+from zaxy.files.posix import fcntl
 
 FILE_MODE: Final = 0o600
 DIRECTORY_MODE: Final = 0o700
 _WRITE_CHUNK_BYTES: Final = 64 * 1024 * 1024
-
-
-def require_posix() -> None:
-    """Refuse to go on where files cannot be locked and synced the way the log needs.
-
-    Raises:
-        UnavailableError: This is neither Linux nor macOS.
-    """
-    if fcntl is None:
-        raise UnavailableError(
-            f"the log needs POSIX file locks, which {sys.platform} does not offer", remedy="use Linux or macOS"
-        )
 
 
 def sync(descriptor: int) -> None:
@@ -115,8 +98,11 @@ def make_directories(path: Path) -> None:
         level = level.parent
     try:
         for directory in reversed(missing):
-            with contextlib.suppress(FileExistsError):
+            try:
                 os.mkdir(directory, DIRECTORY_MODE)
+            except FileExistsError:
+                if not directory.is_dir():  # another process made it meanwhile, or a file is in the way
+                    raise
             with open_directory(directory.parent) as parent:
                 sync(parent)
     except OSError as error:
@@ -237,12 +223,19 @@ def append_durably(descriptor: int, data: bytes, *, size: int, path: Path, synce
         sync(descriptor)
 
 
-def cut(descriptor: int, size: int) -> None:
+def cut(descriptor: int, size: int, *, path: Path) -> None:
     """Shorten a log to ``size`` bytes, durably.
 
     System calls: ``ftruncate``, ``fsync``. The caller holds the log's lock and has saved the bytes elsewhere.
+
+    Raises:
+        WriteFailedError: The log is as it was.
+        DurabilityUnknownError: The sync failed.
     """
-    os.ftruncate(descriptor, size)
+    try:
+        os.ftruncate(descriptor, size)
+    except OSError as error:
+        raise write_failed(path, error) from error
     sync(descriptor)
 
 
@@ -263,6 +256,48 @@ def append_cache(path: Path, data: bytes) -> None:
         write_all(descriptor, data)
     finally:
         os.close(descriptor)
+
+
+class CacheFile:
+    """A disposable file that one process appends to often: kept open while its name stays on it.
+
+    Args:
+        path: The file; made when missing, its folder too.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+        self._descriptor = -1
+        self._process = 0
+
+    def append(self, data: bytes) -> int:
+        """Append with one ``write``, never synced. System calls: ``fstat``, ``write``; ``open`` when it was replaced.
+
+        Returns:
+            The file's size before the write.
+
+        Raises:
+            OSError: As the system reports it. The file can be rebuilt, so callers decide what that means.
+        """
+        status = os.fstat(self._descriptor) if self._descriptor >= 0 and self._process == os.getpid() else None
+        if status is None or status.st_nlink == 0:
+            self.close()
+            flags = os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC
+            try:
+                self._descriptor = os.open(self._path, flags, FILE_MODE)
+            except FileNotFoundError:
+                self._path.parent.mkdir(parents=True, exist_ok=True)
+                self._descriptor = os.open(self._path, flags, FILE_MODE)
+            self._process = os.getpid()
+            status = os.fstat(self._descriptor)
+        write_all(self._descriptor, data)
+        return status.st_size
+
+    def close(self) -> None:
+        """Release the file; it is opened again when needed."""
+        if self._descriptor >= 0:
+            os.close(self._descriptor)
+            self._descriptor = -1
 
 
 def replace_cache(path: Path, data: bytes) -> None:

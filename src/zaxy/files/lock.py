@@ -16,12 +16,8 @@ from pathlib import Path
 from typing import Final
 
 from zaxy.errors import BusyError
-from zaxy.files.durable import FILE_MODE, make_directories, require_posix, write_failed
-
-try:
-    import fcntl
-except ImportError:  # not a POSIX system
-    fcntl = None  # type: ignore[assignment]  # the module's absence is what `require_posix` reports
+from zaxy.files.durable import FILE_MODE, make_directories, write_failed
+from zaxy.files.posix import fcntl, require_posix
 
 _FIRST_PAUSE_SECONDS: Final = 0.000_2
 _LONGEST_PAUSE_SECONDS: Final = 0.02
