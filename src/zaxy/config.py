@@ -1,0 +1,155 @@
+"""Settings: the only reader of the environment.
+
+Order of precedence: an argument, an environment variable (or the file that its ``*_FILE`` twin names), the project's
+``.env.local``, the default. ``.env.local`` comes with a cloned repository, so only settings that cannot send data
+anywhere or leave the project's folder are taken from it.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final
+
+from zaxy.errors import InvalidInputError, NotFoundError
+from zaxy.ids import check_session_id
+
+LOCAL_PROFILE: Final = ".env.local"
+DEFAULT_LOOM: Final = ".eventloom"
+DEFAULT_SESSION: Final = "default"
+FSYNC_POLICIES: Final = ("always", "interval", "off")
+
+_FROM_PROFILE: Final = frozenset(
+    {"PROJECTION_BACKEND", "EVENTLOOM_PATH", "EVENTLOOM_THREAD", "EMBEDDED_GRAPH_PATH", "QUERY_DEFAULT_LIMIT"}
+)
+_INSIDE_PROJECT: Final = frozenset({"EVENTLOOM_PATH", "EMBEDDED_GRAPH_PATH"})
+_LARGEST_PROFILE_BYTES: Final = 64 * 1024
+
+
+@dataclass(frozen=True, slots=True)
+class Settings:
+    """Everything that can be set from outside.
+
+    Attributes:
+        eventloom_path: The loom's folder (``EVENTLOOM_PATH``).
+        session_id: The session that a write means when it names none (``EVENTLOOM_THREAD``).
+        projection_backend: Graph back end (``PROJECTION_BACKEND``).
+        graph_path: File of the embedded graph (``EMBEDDED_GRAPH_PATH``); None puts it into the loom.
+        query_default_limit: Hits in an answer (``QUERY_DEFAULT_LIMIT``).
+        fsync: When appends are synced: ``always``, ``interval`` or ``off`` (``EVENTLOOM_FSYNC``).
+        max_event_bytes: Limit for one encoded payload (``EVENTLOOM_MAX_EVENT_BYTES``).
+        search_language: Whose word stems the search index takes (``SEARCH_LANGUAGE``).
+        admin_token: Needed for replay and invalidation over MCP when set (``MCP_ADMIN_TOKEN``).
+    """
+
+    eventloom_path: Path = Path(DEFAULT_LOOM)
+    session_id: str = DEFAULT_SESSION
+    projection_backend: str = "embedded"
+    graph_path: Path | None = None
+    query_default_limit: int = 10
+    fsync: str = "always"
+    max_event_bytes: int = 1024 * 1024
+    search_language: str = "english"
+    admin_token: str | None = None
+
+    @property
+    def embedded_graph_path(self) -> Path:
+        """File of the embedded graph: as set, else inside the loom."""
+        return self.graph_path or self.eventloom_path / "projections" / "embedded.kuzu"
+
+    @property
+    def search_path(self) -> Path:
+        """Folder of the search index, inside the loom."""
+        return self.eventloom_path / "projections" / "search"
+
+
+def load_settings(
+    *,
+    eventloom_path: str | Path | None = None,
+    session_id: str | None = None,
+    projection_backend: str | None = None,
+    environment: Mapping[str, str] | None = None,
+    folder: Path | None = None,
+) -> Settings:
+    """Return the settings in force.
+
+    Args:
+        eventloom_path: Overrides where the loom is.
+        session_id: Overrides which session a write means.
+        projection_backend: Overrides the graph back end.
+        environment: Instead of the process environment.
+        folder: The project's folder, instead of the current one.
+
+    Raises:
+        InvalidInputError: A setting has a value that cannot be used; the message names it and where it comes from.
+    """
+    outside = dict(os.environ if environment is None else environment)
+    base = folder or Path.cwd()
+    values = {**_read_profile(base), **{name: value for name, value in outside.items() if value != ""}}
+    given = eventloom_path if eventloom_path is not None else values.get("EVENTLOOM_PATH", DEFAULT_LOOM)
+    if not str(given).strip():
+        raise InvalidInputError("the path of the loom is empty", remedy="name a folder such as .eventloom")
+    loom = base / given
+    thread = values.get("EVENTLOOM_THREAD", DEFAULT_SESSION) if session_id is None else session_id
+    graph_path = values.get("EMBEDDED_GRAPH_PATH")
+    # the profile that `init` writes names the graph inside the default loom; another loom keeps its own
+    own_loom = eventloom_path is None or base / values.get("EVENTLOOM_PATH", DEFAULT_LOOM) == loom
+    return Settings(
+        eventloom_path=loom,
+        session_id=check_session_id(thread),
+        projection_backend=projection_backend or values.get("PROJECTION_BACKEND", "embedded"),
+        graph_path=base / graph_path if graph_path and own_loom else None,
+        query_default_limit=_number(values, "QUERY_DEFAULT_LIMIT", 10, low=1, high=1_000),
+        fsync=_choice(values, "EVENTLOOM_FSYNC", "always", FSYNC_POLICIES),
+        max_event_bytes=_number(values, "EVENTLOOM_MAX_EVENT_BYTES", 1024 * 1024, low=1_024, high=32 * 1024 * 1024),
+        search_language=values.get("SEARCH_LANGUAGE", "english").lower(),
+        admin_token=_secret(values, "MCP_ADMIN_TOKEN"),
+    )
+
+
+def _number(values: Mapping[str, str], name: str, default: int, *, low: int, high: int) -> int:
+    text = values.get(name)
+    if text is None:
+        return default
+    if not text.strip().isdecimal() or not low <= int(text) <= high:
+        raise InvalidInputError(f"{name} is {text[:40]!r}", remedy=f"set it to a number from {low:,} to {high:,}")
+    return int(text)
+
+
+def _choice(values: Mapping[str, str], name: str, default: str, choices: tuple[str, ...]) -> str:
+    text = values.get(name, default)
+    if text not in choices:
+        raise InvalidInputError(f"{name} is {text[:40]!r}", remedy=f"set it to one of {', '.join(choices)}")
+    return text
+
+
+def _secret(values: Mapping[str, str], name: str) -> str | None:
+    """Return a secret: the variable itself, else what the file that its ``*_FILE`` twin names holds."""
+    if name in values:
+        return values[name]
+    path = values.get(f"{name}_FILE")
+    if path is None:
+        return None
+    try:
+        return Path(path).read_text(encoding="utf-8").strip() or None
+    except (OSError, UnicodeDecodeError) as error:
+        raise NotFoundError(f"{name}_FILE names {path}, which cannot be read", remedy="name a readable file") from error
+
+
+def _read_profile(folder: Path) -> dict[str, str]:
+    """Return the settings of the project's own file that a project may set."""
+    try:
+        raw = (folder / LOCAL_PROFILE).read_bytes()[:_LARGEST_PROFILE_BYTES]
+    except OSError:
+        return {}
+    values: dict[str, str] = {}
+    for line in raw.decode("utf-8", "replace").splitlines():
+        name, separator, value = line.strip().removeprefix("export ").partition("=")
+        name, value = name.strip(), value.strip().strip("\"'")
+        if separator and name in _FROM_PROFILE and value:
+            if name in _INSIDE_PROJECT and not (folder / value).resolve().is_relative_to(folder.resolve()):
+                continue
+            values[name] = value
+    return values

@@ -1,0 +1,80 @@
+"""Catching up in the background of a long-lived process."""
+
+from __future__ import annotations
+
+import logging
+import threading
+from typing import Final
+
+from zaxy.errors import ZaxyError
+from zaxy.projections.catchup import Catchup
+
+logger = logging.getLogger("zaxy.projections")
+
+_MANY_EVENTS: Final = 1_000
+_QUIET_SECONDS: Final = 1.0
+
+
+class BackgroundCatchup:
+    """Brings the durable stores up to the log once many events came in, or once it has been quiet for a second.
+
+    Args:
+        catchup: What to run.
+    """
+
+    def __init__(self, catchup: Catchup) -> None:
+        self._catchup = catchup
+        self._condition = threading.Condition()
+        self._pending = 0
+        self._closing = False
+        self._thread: threading.Thread | None = None
+        self.last_error: str | None = None
+
+    def note(self, events: int) -> None:
+        """Tell that events were appended."""
+        with self._condition:
+            self._pending += events
+            if self._thread is None and not self._closing:
+                self._thread = threading.Thread(target=self._run, name="zaxy-catch-up", daemon=True)
+                self._thread.start()
+            if self._pending >= _MANY_EVENTS or self._pending == events:  # enough to do, or the first of a quiet spell
+                self._condition.notify()
+
+    def _run(self) -> None:
+        while self._wait():
+            try:
+                if not self._catchup.catch_up():
+                    self.note(1)  # another process is at it: look again after a pause
+                self.last_error = None
+            except ZaxyError as error:
+                self.last_error = str(error)
+                logger.warning("the projections could not be brought up to the log: %s", error)
+            except (
+                Exception
+            ) as error:  # the thread must outlive a surprise: the log and the answers do not depend on it
+                self.last_error = f"{type(error).__name__}: {error}"
+                logger.exception("catching up failed")
+
+    def _wait(self) -> bool:
+        """Wait until there is enough to do; return False when it is time to end."""
+        with self._condition:
+            while not self._closing:
+                before = self._pending
+                if before >= _MANY_EVENTS:
+                    break
+                told = self._condition.wait(timeout=None if before == 0 else _QUIET_SECONDS)
+                if not told and 0 < before == self._pending:
+                    break
+            if self._closing:
+                return False
+            self._pending = 0
+            return True
+
+    def close(self) -> None:
+        """End the thread; a batch that is being written is finished first."""
+        with self._condition:
+            self._closing = True
+            self._condition.notify()
+            thread = self._thread
+        if thread is not None:
+            thread.join()

@@ -1,0 +1,269 @@
+"""Keeping the projections up with the log.
+
+Before each answer the tail of the log that the durable stores lack is read into memory (`refresh`). When that tail gets
+long, or in the background, the durable stores take it in (`catch_up`): one process at a time. A store whose cursor the
+log does not confirm is rebuilt from the log, session by session.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import threading
+import time
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Final
+
+from zaxy.errors import BusyError, IntegrityError, NotALogError, ProjectionError, WriteFailedError
+from zaxy.eventloom.event import Event
+from zaxy.eventloom.loom import Eventloom, LogStat
+from zaxy.eventloom.reader import DivergedError
+from zaxy.projections.feeding import AnyTier, OpenStore, Progress, drop_session, feed, writers
+from zaxy.projections.following import Follower, bytes_behind, is_at, place
+from zaxy.projections.protocols import Position
+from zaxy.vocabulary.model import Extraction, Meaning
+
+TAIL_BYTES: Final = 1024 * 1024
+"""A longer tail is taken into the durable stores before the answer, a shorter one is searched in memory."""
+
+_OTHER_WRITER_SECONDS: Final = 10.0
+_PAUSE_SECONDS: Final = 0.02
+
+
+@dataclass(frozen=True, slots=True)
+class Lag:
+    """How far one projection is behind the log.
+
+    Attributes:
+        events: How many events of the log the durable store has not taken in.
+        bytes: How many bytes of log that is.
+        sessions: In how many sessions.
+    """
+
+    events: int = 0
+    bytes: int = 0
+    sessions: int = 0
+
+
+class Catchup:
+    """Feeds projections from a loom. Safe to share between threads.
+
+    Args:
+        loom: The log.
+        tiers: The projections.
+        extract: What an event means.
+    """
+
+    def __init__(self, loom: Eventloom, tiers: Sequence[AnyTier], extract: Callable[[Event], Extraction]) -> None:
+        self.lock = threading.RLock()
+        """Held while tiers are read or changed; whoever asks a tier holds it too."""
+        self._loom = loom
+        self._tiers = list(tiers)
+        self._reading = Follower(loom, extract)
+        self._feeding = Follower(loom, extract)
+        self._writing = threading.Lock()
+        self._seen: dict[str, LogStat] = {}
+
+    # ---- before an answer
+
+    def refresh(self, progress: Progress | None = None) -> None:
+        """Make the two layers of every projection hold every event that was acknowledged before this call.
+
+        Args:
+            progress: Told how many events were taken in, when that takes long.
+
+        Raises:
+            BusyError: A store holds what the log does not confirm, and another process writes to it.
+        """
+        try:
+            with self.lock:
+                self._refresh_tiers()
+                pending = self._pending()
+                behind = sum(bytes_behind(self._positions(name), stat) for name, stat in pending.items())
+            if behind > TAIL_BYTES:
+                self._catch_up_or_wait(progress)
+            with self.lock:
+                for session_id, stat in pending.items():
+                    self._read_tail(session_id, stat)
+        except BaseException:
+            self._reading.sweep_next()  # what was found to be pending must be found again
+            raise
+
+    def _refresh_tiers(self) -> None:
+        for tier in self._tiers:
+            tier.refresh()
+
+    def _positions(self, session_id: str) -> list[Position | None]:
+        return [tier.position(session_id) for tier in self._tiers]
+
+    def _pending(self) -> dict[str, LogStat]:
+        """Return the sessions whose log may hold something that no layer holds."""
+        stats, all_of_them = self._reading.changed()
+        if all_of_them:
+            for session_id in {name for tier in self._tiers for name in tier.sessions()} - set(stats):
+                self._reading.notice(f"the log of session {session_id} is gone; it is not searched any more")
+                self._seen.pop(session_id, None)
+                self._take_out(session_id)
+        return {name: stat for name, stat in stats.items() if not self._is_known(name, stat)}
+
+    def _is_known(self, session_id: str, stat: LogStat) -> bool:
+        if stat.inode and self._seen.get(session_id) == stat:
+            return True
+        return all(is_at(position, stat) for position in self._positions(session_id))
+
+    def _read_tail(self, session_id: str, stat: LogStat) -> None:
+        """Read what neither layer holds of one session into the tail layer of each projection."""
+        try:
+            self._extend_tails(session_id, stat)
+        except DivergedError:
+            self._reading.notice(f"the projection of session {session_id} did not match its log and was rebuilt")
+            self._take_out(session_id)
+            self._extend_tails(session_id, stat)
+        self._seen[session_id] = stat
+
+    def _extend_tails(self, session_id: str, stat: LogStat) -> None:
+        meanings: list[Meaning] = []
+        position: Position | None = None
+        for located in self._reading.after(session_id, self._positions(session_id)):
+            meanings.append(self._reading.meaning(located.event))
+            position = place(located, stat)
+        if position is not None:
+            for tier in self._tiers:
+                tier.extend_tail(meanings, {session_id: position})
+
+    def _take_out(self, session_id: str) -> None:
+        """Take a session out of every layer: what a store holds of it, the log does not confirm."""
+        for tier in self._tiers:
+            tier.forget_tail([session_id])
+        holders = [tier for tier in self._tiers if session_id in tier.committed()]
+        deadline = time.monotonic() + _OTHER_WRITER_SECONDS
+        while holders:
+            with writers(holders, self._reading) as stores:
+                if stores and not drop_session(stores, session_id):
+                    feed(stores, self._reading, None)
+                holders = [] if stores else holders
+            if holders and time.monotonic() >= deadline:
+                raise BusyError(
+                    f"the projections hold a session {session_id} that the log does not confirm, and another process "
+                    "writes to them",
+                    remedy="try again",
+                )
+            if holders:
+                time.sleep(_PAUSE_SECONDS)  # the other process ends its batch
+        self._refresh_tiers()
+
+    # ---- into the durable stores
+
+    def _catch_up_or_wait(self, progress: Progress | None) -> None:
+        """Shorten a long tail: by writing it into the stores, or by letting the process that does so get on."""
+        deadline = time.monotonic() + _OTHER_WRITER_SECONDS
+        while True:
+            try:
+                if self.catch_up(progress):
+                    return
+            except (ProjectionError, WriteFailedError) as error:
+                with self.lock:
+                    self._reading.notice(f"the projections could not be written ({error}); the log is read instead")
+                return
+            with self.lock:
+                self._refresh_tiers()
+                stats = self._loom.stats()
+                behind = sum(bytes_behind(self._positions(name), stat) for name, stat in stats.items())
+            if behind <= TAIL_BYTES or time.monotonic() >= deadline:
+                return
+            time.sleep(_PAUSE_SECONDS)  # the process that writes tells nobody when it is done
+
+    def catch_up(self, progress: Progress | None = None) -> bool:
+        """Bring every durable store up to the end of the log.
+
+        Args:
+            progress: Told how many events were taken in so far.
+
+        Returns:
+            False when another process or thread is doing that right now.
+
+        Raises:
+            ProjectionError: A store could not be written; the log and the answers are not affected.
+        """
+        if not self._writing.acquire(blocking=False):
+            return False
+        try:
+            with writers(self._tiers, self._feeding) as stores:
+                if stores is None:
+                    return False
+                feed(stores, self._feeding, progress)
+        finally:
+            self._writing.release()
+        with self.lock:
+            self._refresh_tiers()
+        return True
+
+    def rebuild(self, progress: Progress | None = None) -> int:
+        """Empty every durable store and fill it from the log.
+
+        Args:
+            progress: Told how many events were taken in so far.
+
+        Returns:
+            How many events were taken in.
+
+        Raises:
+            BusyError: Another process writes to a store.
+            ProjectionError: A store could not be written.
+        """
+        with self._writing, writers(self._tiers, self._feeding) as stores:
+            if stores is None:
+                raise BusyError("another process writes to a projection", remedy="try again")
+            emptied: list[OpenStore] = stores
+            for _, store in emptied:
+                store.reset()
+            taken = feed(emptied, self._feeding, progress)
+        with self.lock:
+            for tier in self._tiers:
+                tier.forget_tail()
+            self._refresh_tiers()
+            self._seen.clear()
+            self._reading.sweep_next()
+        return taken
+
+    # ---- telling
+
+    def lag(self) -> Mapping[str, Lag]:
+        """Return, for each projection, how far its durable store is behind the log."""
+        with self.lock:
+            self._refresh_tiers()
+            stats = self._loom.stats()
+            return {tier.name: self._lag_of(tier, stats) for tier in self._tiers}
+
+    def _lag_of(self, tier: AnyTier, stats: Mapping[str, LogStat]) -> Lag:
+        events = behind = sessions = 0
+        for session_id, stat in stats.items():
+            position = tier.committed().get(session_id)
+            if is_at(position, stat):
+                continue
+            with contextlib.suppress(IntegrityError, NotALogError, OSError):  # damage is told by the log's own status
+                missing = self._loom.log(session_id).head().seq - (position.seq if position else 0)
+                if missing > 0:
+                    events, sessions = events + missing, sessions + 1
+                    behind += max(0, bytes_behind([position], stat))
+        return Lag(events, behind, sessions)
+
+    def tail_events(self) -> int:
+        """Return how many events the longest tail in memory holds."""
+        with self.lock:
+            return max((tier.tail_events() for tier in self._tiers), default=0)
+
+    def warnings(self) -> list[str]:
+        """Return what a caller should know of damaged logs and rebuilt stores; notices are given once."""
+        with self.lock:
+            told = self._reading.warnings() + self._feeding.warnings()
+            for tier in self._tiers:
+                told += tier.warnings
+                tier.warnings = []
+            return told
+
+    def close(self) -> None:
+        """Release the stores."""
+        with self.lock:
+            for tier in self._tiers:
+                tier.close()

@@ -1,0 +1,128 @@
+"""A cursor beside a store that commits by itself: which of the promised commits happened is told by the store's stamp.
+
+Before each commit one line is written and synced: the stamp that the store has now, and the positions that the commit
+will make true. A line counts when the store's stamp has moved on since: the next line names another stamp, or, for the
+last line, the store does. So a crash between the two writes leaves neither events without a cursor nor the reverse.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+from collections.abc import Iterable, Mapping
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any, Final
+
+import orjson
+
+from zaxy.errors import ProjectionError
+from zaxy.files.durable import make_directories, open_log, replace_file, sync, write_all
+from zaxy.projections.protocols import Position
+
+_FORMAT: Final = "zaxy-cursor/1"
+_COMPACT_LINES: Final = 2_000
+
+
+class CursorFile:
+    """The cursor of a projection whose store stamps its commits with a growing number.
+
+    Args:
+        path: The file; it need not exist.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+
+    def exists(self) -> bool:
+        """Return whether a cursor was ever written."""
+        return self._path.exists()
+
+    def read(self, stamp: int) -> dict[str, Position]:
+        """Return the positions that hold in a store with this stamp.
+
+        Raises:
+            ProjectionError: The file is not a cursor, or the store is older than the cursor says.
+        """
+        positions: dict[str, Position] = {}
+        lines = self._lines()
+        for line, following in zip(lines, [*lines[1:], None], strict=False):
+            if (stamp if following is None else following["stamp"]) == line["stamp"]:
+                continue  # the commit that this line promised never happened
+            for session_id in line.get("dropped", ()):
+                positions.pop(session_id, None)
+            for session_id, fields in line["positions"].items():
+                positions[session_id] = Position(**fields)
+        if lines and stamp < lines[-1]["stamp"]:
+            raise ProjectionError(f"the store beside {self._path} is older than its cursor")
+        return positions
+
+    def _lines(self) -> list[dict[str, Any]]:
+        try:
+            raw = self._path.read_bytes()
+        except FileNotFoundError:
+            return []
+        lines = []
+        for number, text in enumerate(raw.split(b"\n")[:-1]):  # a last line without its newline was never finished
+            try:
+                line = orjson.loads(text)
+                if number == 0:
+                    if line != {"format": _FORMAT}:
+                        raise ProjectionError(f"{self._path} is not a cursor of this version")
+                    continue
+                {session: Position(**fields) for session, fields in line["positions"].items()}
+                int(line["stamp"])
+            except (ValueError, KeyError, TypeError, AttributeError) as error:
+                raise ProjectionError(f"{self._path} holds a line that is not a cursor") from error
+            lines.append(line)
+        return lines
+
+    def promise(self, stamp: int, positions: Mapping[str, Position], dropped: Iterable[str] = ()) -> None:
+        """Write down, durably, what the next commit will make true.
+
+        Args:
+            stamp: The store's stamp before that commit.
+            positions: The positions that the commit moves.
+            dropped: Sessions that it removes.
+        """
+        line = {
+            "stamp": stamp,
+            "dropped": sorted(dropped),
+            "positions": {session_id: asdict(position) for session_id, position in positions.items()},
+        }
+        data = orjson.dumps(line) + b"\n"
+        if not self._path.exists():
+            make_directories(self._path.parent)
+            replace_file(self._path, orjson.dumps({"format": _FORMAT}) + b"\n" + data)
+            return
+        self._trim()
+        descriptor = open_log(self._path, create=False)
+        try:
+            write_all(descriptor, data)
+            sync(descriptor)
+        except OSError as error:
+            raise ProjectionError(f"{self._path} cannot be written: {error}") from error
+        finally:
+            os.close(descriptor)
+
+    def _trim(self) -> None:
+        """Cut an unfinished last line off, so that the next one does not continue it."""
+        raw = self._path.read_bytes()
+        if not raw.endswith(b"\n"):
+            replace_file(self._path, raw[: raw.rfind(b"\n") + 1] or orjson.dumps({"format": _FORMAT}) + b"\n")
+
+    def compact(self, stamp: int) -> None:
+        """Rewrite a long file as one line that says the same; call it right after a commit.
+
+        Args:
+            stamp: The store's stamp after that commit.
+        """
+        if len(self._lines()) > _COMPACT_LINES:
+            positions = self.read(stamp)
+            line = {"stamp": stamp - 1, "dropped": [], "positions": {k: asdict(v) for k, v in positions.items()}}
+            replace_file(self._path, orjson.dumps({"format": _FORMAT}) + b"\n" + orjson.dumps(line) + b"\n")
+
+    def remove(self) -> None:
+        """Forget everything."""
+        with contextlib.suppress(FileNotFoundError):
+            os.unlink(self._path)

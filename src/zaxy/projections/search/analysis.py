@@ -1,0 +1,96 @@
+"""From text to terms, the same for what is stored and what is asked: words, lower case, stemmed.
+
+The analyzer is tantivy's, so that the index on disk and the one in memory see the same terms.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from functools import lru_cache
+from typing import Any, Final
+
+from zaxy.errors import InvalidInputError
+
+LONGEST_TERM_BYTES: Final = 64
+MAX_QUERY_TERMS: Final = 64
+ANALYZER_NAME: Final = "zaxy_text"
+
+_STOP_WORDS: Final = frozenset(
+    (
+        "a about am an and any are as at be been being but by can could did do does doing for from had has have having "
+        "he her hers him his how i if in into is it its me my of on or our ours she should so some than that the their "
+        "theirs them then there these they this those to too us was we were what when where which who whom whose why "
+        "will with would you your yours s t d ll m re ve don didn doesn isn wasn aren"
+    ).split()
+)
+
+LANGUAGES: Final = frozenset(
+    (
+        "arabic danish dutch english finnish french german greek hungarian italian norwegian portuguese romanian "
+        "russian spanish swedish tamil turkish"
+    ).split()
+)
+
+
+class Analyzer:
+    """Turns text into terms.
+
+    Args:
+        language: Whose stems are taken (Snowball), in lower case.
+
+    Raises:
+        InvalidInputError: There is no stemmer for that language.
+    """
+
+    def __init__(self, language: str = "english") -> None:
+        import tantivy
+
+        if language not in LANGUAGES:
+            raise InvalidInputError(
+                f"there is no stemmer for {language!r}", remedy=f"choose one of {sorted(LANGUAGES)}"
+            )
+        builder = tantivy.TextAnalyzerBuilder(tantivy.Tokenizer.simple())
+        for step in (
+            tantivy.Filter.remove_long(LONGEST_TERM_BYTES),
+            tantivy.Filter.lowercase(),
+            tantivy.Filter.ascii_fold(),
+            tantivy.Filter.stemmer(language),
+        ):
+            builder = builder.filter(step)
+        self._analyzer = builder.build()
+        self.language = language
+        self._stop_terms = frozenset(term for word in _STOP_WORDS for term in self._analyzer.analyze(word))
+
+    @property
+    def native(self) -> Any:
+        """The analyzer as tantivy registers it."""
+        return self._analyzer
+
+    def terms(self, text: str) -> list[str]:
+        """Return the terms of a text in order, each as often as it stands there."""
+        terms: list[str] = self._analyzer.analyze(text)
+        return terms
+
+    def query_terms(self, text: str) -> list[str]:
+        """Return the distinct terms that a question is asked by, in order: stop words left out unless nothing else is.
+
+        At most `MAX_QUERY_TERMS`; the first ones are kept.
+        """
+        distinct = list(dict.fromkeys(self.terms(text)))
+        telling = [term for term in distinct if term not in self._stop_terms]
+        return (telling or distinct)[:MAX_QUERY_TERMS]
+
+    def is_stop_term(self, term: str) -> bool:
+        """Return whether a term is so common that it tells nothing."""
+        return term in self._stop_terms
+
+
+@lru_cache(maxsize=8)
+def analyzer(language: str = "english") -> Analyzer:
+    """Return the analyzer of a language; made once a process."""
+    return Analyzer(language)
+
+
+def distinct_terms(language: str, texts: Iterable[str]) -> list[str]:
+    """Return the distinct terms of several texts, in order."""
+    return list(dict.fromkeys(term for text in texts for term in analyzer(language).terms(text)))

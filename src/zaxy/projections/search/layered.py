@@ -1,0 +1,50 @@
+"""The index on disk and the not yet indexed tail in memory, read as one."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from zaxy.projections.protocols import Candidate, SearchIndex, TermStatistics
+from zaxy.projections.search.memory import MemorySearch
+from zaxy.projections.selection import Selection
+
+
+class LayeredSearch:
+    """Searches a durable index and a tail in memory with one set of corpus figures.
+
+    Args:
+        base: The durable index, or None when there is none yet.
+        tail: The events that it has not taken in.
+    """
+
+    def __init__(self, base: SearchIndex | None, tail: MemorySearch) -> None:
+        self._base = base
+        self._tail = tail
+
+    def statistics(self, terms: Sequence[str]) -> TermStatistics:
+        """Return the corpus figures of both."""
+        figures = self._tail.statistics(terms)
+        return figures if self._base is None else self._base.statistics(terms) + figures
+
+    def search(self, terms: Sequence[str], selection: Selection, limit: int) -> list[Candidate]:
+        """Return the best events of both, best first."""
+        figures = self.statistics(terms)
+        found = self._tail.search_with(terms, selection, limit, figures)
+        if self._base is not None:
+            endings = self._tail.endings()
+            below = self._base.search(terms, selection, limit + len(endings))
+            found += [candidate for candidate in below if not _ended(endings.get(candidate.ref), selection)]
+        found.sort(key=lambda candidate: (-candidate.score, candidate.ref))
+        return found[:limit]
+
+    def documents(self) -> int:
+        """Return how many documents both hold."""
+        return self.statistics(()).documents
+
+
+def _ended(endings: Sequence[tuple[int, int]] | None, selection: Selection) -> bool:
+    """Whether an event on disk was ended by one in the tail, at the moments that the selection asks for."""
+    return any(
+        moment <= selection.world_moment and recorded <= selection.knowledge_moment
+        for moment, recorded in endings or ()
+    )

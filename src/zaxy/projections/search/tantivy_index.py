@@ -1,0 +1,295 @@
+"""The search index on disk: tantivy, one writer at a time, any number of readers.
+
+An event is indexed once for each slice of knowledge (see `zaxy.projections.selection.Slice`), so that sessions, types,
+actors and both times are filters inside the index. Invalidations are kept as documents of their own, so that an event
+that is applied after the one that ends it is still found to be ended.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import threading
+from collections import defaultdict
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from pathlib import Path
+from typing import Any, Final
+
+from zaxy.errors import ProjectionError
+from zaxy.files.durable import make_directories
+from zaxy.ids import EventRef
+from zaxy.projections.cursor_file import CursorFile
+from zaxy.projections.protocols import Candidate, Capabilities, Position, TermStatistics
+from zaxy.projections.search import tantivy_queries
+from zaxy.projections.search.analysis import ANALYZER_NAME, Analyzer, analyzer
+from zaxy.projections.selection import Selection, knowledge_slices
+from zaxy.vocabulary.model import EventClass, Meaning
+
+_WRITER_MEMORY_BYTES: Final = 48 * 1024 * 1024
+_MOST_ENDINGS: Final = 1_000_000
+_OPEN_ATTEMPTS: Final = 5
+
+Resolve = Callable[[EventRef], Meaning | None]
+"""Returns the meaning of one event of the log, or None when there is none: for indexing an event again."""
+
+Endings = dict[EventRef, dict[EventRef, tuple[int, int]]]
+"""For each ended event: by which event, and ``(moment, recorded_at)``."""
+
+
+def schema() -> Any:
+    """Return the fields of the index."""
+    import tantivy
+
+    builder = tantivy.SchemaBuilder()
+    builder.add_text_field("text", tokenizer_name=ANALYZER_NAME, index_option="freq")
+    builder.add_text_field("session", tokenizer_name="raw", index_option="basic", stored=True)
+    builder.add_text_field("type", tokenizer_name="raw", index_option="basic")
+    builder.add_text_field("actor", tokenizer_name="raw", index_option="basic")
+    builder.add_text_field("kind", tokenizer_name="raw", index_option="basic")
+    builder.add_unsigned_field("seq", stored=True, indexed=True, fast=True)
+    builder.add_unsigned_field("length", fast=True)
+    for name in ("occurred", "known_from", "known_until", "ended_from"):
+        builder.add_integer_field(name, fast=True)
+    builder.add_text_field("ending", tokenizer_name="raw", index_option="basic", stored=True)
+    return builder.build()
+
+
+class TantivySearch:
+    """A `SearchIndex` in a folder. Safe to share between threads.
+
+    Only one process may hold a writer (``resolve`` given); the catch-up's lock sees to that.
+
+    Args:
+        folder: Where the index lies; made by a writer.
+        resolve: Gives the meaning of an event again when it is invalidated later; None opens for reading only.
+        text_analyzer: Turns text into terms.
+
+    Raises:
+        ProjectionError: The folder holds no index, or one that cannot be read.
+    """
+
+    def __init__(self, folder: Path, *, resolve: Resolve | None = None, text_analyzer: Analyzer | None = None) -> None:
+        self._folder = folder
+        self._resolve = resolve
+        self._analyzer = text_analyzer or analyzer()
+        self._lock = threading.RLock()
+        self._cursor_file = CursorFile(folder / "cursor.jsonl")
+        self._writer: Any = None
+        self._endings: Endings | None = None
+        self._tokens: int | None = None
+        self._open()
+
+    @property
+    def capabilities(self) -> Capabilities:
+        return Capabilities("tantivy", durable=True)
+
+    # ---- opening
+
+    def _open(self) -> None:
+        import tantivy
+
+        folder = self._folder / "index"
+        try:
+            if folder.is_dir() and tantivy.Index.exists(str(folder)):
+                self._index = tantivy.Index(schema(), path=str(folder), reuse=True)
+            elif self._resolve is None:
+                raise ProjectionError(f"there is no search index in {self._folder}")
+            else:
+                make_directories(folder)
+                self._cursor_file.remove()
+                self._index = tantivy.Index(schema(), path=str(folder), reuse=False)
+            self._index.register_tokenizer(ANALYZER_NAME, self._analyzer.native)
+            self._reload()
+        except (ValueError, OSError) as error:
+            if isinstance(error, ProjectionError):
+                raise
+            raise ProjectionError(f"the search index in {self._folder} cannot be opened: {error}") from error
+
+    def _stamp(self) -> int:
+        """Return the stamp of the last commit, which tantivy keeps in its meta file."""
+        try:
+            meta = json.loads((self._folder / "index" / "meta.json").read_text(encoding="utf-8"))
+            return int(meta["opstamp"])
+        except (OSError, ValueError, KeyError) as error:
+            raise ProjectionError(f"the search index in {self._folder} has no readable meta file: {error}") from error
+
+    def _reload(self) -> None:
+        """Look at the last commit; cursor and searcher always belong to the same one."""
+        for _ in range(_OPEN_ATTEMPTS):
+            stamp = self._stamp()
+            self._index.reload()
+            searcher = self._index.searcher()
+            positions = self._cursor_file.read(stamp)
+            if self._stamp() == stamp:
+                self._searcher, self._positions, self._seen = searcher, positions, self._signature()
+                self._tokens = None
+                return
+        raise ProjectionError(f"the search index in {self._folder} changes faster than it can be opened")
+
+    def _signature(self) -> tuple[int, int, int]:
+        status = os.stat(self._folder / "index" / "meta.json")
+        return status.st_ino, status.st_size, status.st_mtime_ns
+
+    def refresh(self) -> bool:
+        """Take in what another process committed. Returns whether there was something.
+
+        Raises:
+            ProjectionError: The index is gone or cannot be read any more.
+        """
+        with self._lock:
+            try:
+                if self._signature() == self._seen:
+                    return False
+                self._reload()
+            except (OSError, ValueError) as error:
+                raise ProjectionError(f"the search index in {self._folder} cannot be read: {error}") from error
+            return True
+
+    def close(self) -> None:
+        with self._lock:
+            if self._writer is not None:
+                self._writer.wait_merging_threads()
+                self._writer = None
+
+    def cursor(self) -> Mapping[str, Position]:
+        with self._lock:
+            return dict(self._positions)
+
+    # ---- writing
+
+    def apply(self, meanings: Sequence[Meaning], positions: Mapping[str, Position]) -> None:
+        with self._lock, self._committing(positions) as writer:
+            endings = self._known_endings(meanings)
+            applied = {meaning.event.ref: meaning for meaning in meanings}
+            for meaning in meanings:
+                self._add(writer, meaning, endings)
+            again = {
+                EventRef(ending.session_id, ending.seq)
+                for meaning in meanings
+                for ending in meaning.extraction.invalidations
+            }
+            self._index_again(writer, again - set(applied), endings)
+
+    def _known_endings(self, meanings: Sequence[Meaning]) -> Endings:
+        endings = self._load_endings()
+        for meaning in meanings:
+            for ending in meaning.extraction.invalidations:
+                target = EventRef(ending.session_id, ending.seq)
+                endings[target][meaning.event.ref] = (ending.moment, meaning.event.recorded_moment)
+        return endings
+
+    def _index_again(self, writer: Any, targets: Iterable[EventRef], endings: Endings) -> None:
+        assert self._resolve is not None
+        for target in sorted(targets):
+            position = self._positions.get(target.session_id)
+            meaning = self._resolve(target) if position is not None and target.seq <= position.seq else None
+            if meaning is not None:
+                writer.delete_documents_by_query(tantivy_queries.one_event(self._index.schema, target))
+                self._add(writer, meaning, endings)
+
+    def _add(self, writer: Any, meaning: Meaning, endings: Endings) -> None:
+        import tantivy
+
+        event, extraction = meaning.event, meaning.extraction
+        recorded, occurred = event.recorded_moment, event.occurred_moment
+        kind = "housekeeping" if extraction.event_class is EventClass.HOUSEKEEPING else "memory"
+        length = len(self._analyzer.terms(extraction.text))
+        for part in knowledge_slices(recorded, endings.get(event.ref, {}).values()):
+            document = tantivy.Document()
+            document.add_text("text", extraction.text)
+            document.add_text("session", event.session_id)
+            document.add_text("type", event.event_type)
+            document.add_text("actor", event.actor)
+            document.add_text("kind", kind)
+            document.add_unsigned("seq", event.seq)
+            document.add_unsigned("length", length)
+            document.add_integer("occurred", occurred)
+            document.add_integer("known_from", part.known_from)
+            document.add_integer("known_until", part.known_until)
+            document.add_integer("ended_from", part.ended_from)
+            writer.add_document(document)
+        for ending in extraction.invalidations:
+            told = [ending.session_id, ending.seq, ending.moment, recorded, event.seq]
+            document = tantivy.Document()
+            document.add_text("kind", "ending")
+            document.add_text("session", event.session_id)
+            document.add_unsigned("seq", event.seq)
+            document.add_text("ending", json.dumps(told))
+            writer.add_document(document)
+
+    def _load_endings(self) -> Endings:
+        if self._endings is None:
+            self._endings = defaultdict(dict)
+            query = tantivy_queries.exact(self._index.schema, "kind", "ending")
+            for _, address in self._searcher.search(query, _MOST_ENDINGS, count=False).hits:
+                document = self._searcher.doc(address)
+                session_id, seq, moment, recorded, by = json.loads(document.get_first("ending"))
+                told_by = EventRef(document.get_first("session"), by)
+                self._endings[EventRef(session_id, seq)][told_by] = (moment, recorded)
+        return self._endings
+
+    @contextlib.contextmanager
+    def _committing(self, positions: Mapping[str, Position], dropped: Iterable[str] = ()) -> Any:
+        """Promise the new cursor, let the block change the index, commit; on an error nothing of it stays."""
+        if self._resolve is None:
+            raise ProjectionError("this search index was opened for reading")
+        try:
+            if self._writer is None:
+                self._writer = self._index.writer(_WRITER_MEMORY_BYTES, 1)
+            self._cursor_file.promise(self._stamp(), positions, dropped)
+            yield self._writer
+            self._writer.commit()
+            self._reload()
+            self._cursor_file.compact(self._stamp())
+        except (ValueError, OSError) as error:
+            self._endings = None
+            if self._writer is not None:
+                with contextlib.suppress(ValueError):
+                    self._writer.rollback()
+                self._writer = None
+            raise ProjectionError(f"the search index in {self._folder} could not be written: {error}") from error
+
+    def drop(self, sessions: Iterable[str]) -> None:
+        gone = set(sessions)
+        with self._lock, self._committing({}, gone) as writer:
+            endings = self._load_endings()
+            touched = {target for target, by in endings.items() if any(ref.session_id in gone for ref in by)}
+            for session_id in gone:
+                writer.delete_documents_by_term("session", session_id)
+            for target in touched:
+                endings[target] = {by: told for by, told in endings[target].items() if by.session_id not in gone}
+            self._index_again(writer, {target for target in touched if target.session_id not in gone}, endings)
+
+    def reset(self) -> None:
+        with self._lock, self._committing({}, list(self._positions)) as writer:
+            self._endings = None
+            writer.delete_all_documents()
+
+    # ---- reading
+
+    def statistics(self, terms: Iterable[str]) -> TermStatistics:
+        with self._lock:
+            searcher = self._searcher
+            if self._tokens is None:
+                self._tokens = tantivy_queries.sum_of(searcher, "length")
+            tokens = self._tokens
+        frequencies = {term: searcher.doc_freq("text", term) for term in terms}
+        return TermStatistics(searcher.num_docs, tokens, frequencies)
+
+    def search(self, terms: Sequence[str], selection: Selection, limit: int) -> list[Candidate]:
+        with self._lock:
+            searcher = self._searcher
+        if not terms or limit < 1:
+            return []
+        query = tantivy_queries.build(self._index.schema, terms, selection)
+        try:
+            hits = searcher.search(query, limit, count=False).hits
+            sequence = searcher.fast_field_values("seq", [address for _, address in hits])
+            found = [
+                Candidate(EventRef(searcher.doc(address).get_first("session"), int(seq)), float(score))
+                for (score, address), seq in zip(hits, sequence, strict=True)
+            ]
+        except ValueError as error:
+            raise ProjectionError(f"the search index in {self._folder} cannot be read: {error}") from error
+        return sorted(found, key=lambda candidate: (-candidate.score, candidate.ref))

@@ -1,0 +1,105 @@
+"""From a `Selection` to a tantivy query: every filter runs inside the index and adds nothing to the score."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from typing import Any
+
+from zaxy.errors import InvalidInputError
+from zaxy.ids import EventRef
+from zaxy.projections.selection import Names, Selection
+
+
+def exact(schema: Any, field: str, value: str) -> Any:
+    """Return a query for documents whose field is exactly this."""
+    from tantivy import Query
+
+    return Query.term_query(schema, field, value, "basic")
+
+
+def one_event(schema: Any, ref: EventRef) -> Any:
+    """Return a query for every document of one event, its invalidations left out."""
+    from tantivy import Occur, Query
+
+    return Query.boolean_query(
+        [
+            (Occur.Must, exact(schema, "session", ref.session_id)),
+            (Occur.Must, Query.term_query(schema, "seq", ref.seq)),
+            (Occur.MustNot, exact(schema, "kind", "ending")),
+        ]
+    )
+
+
+def build(schema: Any, terms: Sequence[str], selection: Selection) -> Any:
+    """Return the query for events that hold any of the terms and pass the selection."""
+    from tantivy import FieldType, Occur, Query
+
+    words = [(Occur.Should, Query.term_query(schema, "text", term, "freq")) for term in dict.fromkeys(terms)]
+    parts = [(Occur.Must, Query.boolean_query(words))]
+
+    def must(query: Any) -> None:
+        parts.append((Occur.Must, Query.const_score_query(query, 0.0)))
+
+    def between(field: str, low: int | None, high: int | None) -> Any:
+        return Query.range_query(schema, field, FieldType.Integer, low, high)
+
+    if not selection.housekeeping:
+        must(exact(schema, "kind", "memory"))
+    for field, names in (("session", selection.sessions), ("type", selection.event_types), ("actor", selection.actors)):
+        if names is not None:
+            must(_any_of(schema, field, names))
+    low, high = selection.occurred_from, selection.bounded_world
+    if low is not None or high is not None:
+        must(between("occurred", low, high))
+    knowledge = selection.knowledge_moment
+    if selection.known_at is not None:
+        must(between("known_from", None, knowledge))
+    must(between("known_until", knowledge + 1, None))
+    must(between("ended_from", selection.world_moment + 1, None))
+    return Query.boolean_query(parts)
+
+
+def _any_of(schema: Any, field: str, names: Names) -> Any:
+    from tantivy import Occur, Query
+
+    try:
+        choices = [(Occur.Should, Query.regex_query(schema, field, _regex(glob))) for glob in names.globs]
+    except ValueError as error:
+        raise InvalidInputError(
+            f"a glob for {field} is too long to be looked for", remedy="use fewer wildcards"
+        ) from error
+    if names.exact:
+        choices.append((Occur.Should, Query.term_set_query(schema, field, sorted(names.exact))))
+    return Query.boolean_query(choices)
+
+
+def _regex(glob: str) -> str:
+    """Return a glob in the dialect of the index: ``*`` any text, ``?`` one character, ``[…]`` one of a set."""
+    pattern, position = "", 0
+    while position < len(glob):
+        character = glob[position]
+        end = glob.find("]", position + 2) if character == "[" else -1
+        if character == "*":
+            pattern += ".*"
+        elif character == "?":
+            pattern += "."
+        elif end > 0:
+            inside = glob[position + 1 : end]
+            negated = "^" if inside.startswith("!") else ""
+            pattern += f"[{negated}{re.escape(inside[1:] if negated else inside).replace(chr(92) + '-', '-')}]"
+            position = end
+        else:
+            pattern += re.escape(character)
+        position += 1
+    return pattern
+
+
+def sum_of(searcher: Any, field: str) -> int:
+    """Return the sum of a number field over all documents."""
+    from tantivy import Query
+
+    if searcher.num_docs == 0:
+        return 0
+    answer = searcher.aggregate(Query.all_query(), {"total": {"sum": {"field": field}}})
+    return int(answer["total"]["value"] or 0)

@@ -1,0 +1,213 @@
+"""One projection as a process uses it: the durable store as it was last committed, and the tail of the log in memory.
+
+Only one process at a time writes the durable store; every process reads it, and adds what it lacks from the log.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from pathlib import Path
+from typing import Final, Generic, Protocol, TypeVar
+
+from zaxy.errors import ProjectionError
+from zaxy.ids import EventRef
+from zaxy.projections.protocols import Position, Projection
+from zaxy.vocabulary.model import Meaning
+
+logger = logging.getLogger("zaxy.projections")
+
+Resolve = Callable[[EventRef], Meaning | None]
+_READ_ATTEMPTS: Final = 4
+
+
+class DurableStore(Projection, Protocol):
+    """A projection on disk, as opened by one process."""
+
+    def refresh(self) -> bool:
+        """Take in what was committed since; return whether there was something."""
+        ...
+
+
+DurableT = TypeVar("DurableT", bound=DurableStore)
+MemoryT = TypeVar("MemoryT", bound=Projection)
+ViewT_co = TypeVar("ViewT_co", covariant=True)
+AnswerT = TypeVar("AnswerT")
+
+
+class Backend(Protocol[DurableT, MemoryT, ViewT_co]):
+    """How one kind of projection is opened, and how its two layers are read as one."""
+
+    @property
+    def name(self) -> str:
+        """How status and warnings name the projection."""
+        ...
+
+    @property
+    def path(self) -> Path:
+        """Its file or folder."""
+        ...
+
+    def exists(self) -> bool:
+        """Return whether there is a store of ours on disk."""
+        ...
+
+    def open(self, resolve: Resolve | None) -> DurableT:
+        """Open the store: for writing when ``resolve`` is given (making it when missing), else for reading.
+
+        Raises:
+            ProjectionError: It is missing, foreign or corrupt.
+        """
+        ...
+
+    def memory(self) -> MemoryT:
+        """Return an empty store in memory."""
+        ...
+
+    def layered(self, base: DurableT | None, tail: MemoryT) -> ViewT_co:
+        """Return both layers as one reader."""
+        ...
+
+    def set_aside(self) -> Path | None:
+        """Move an unusable store out of the way; return where it went."""
+        ...
+
+
+class Tier(Generic[DurableT, MemoryT, ViewT_co]):
+    """The two layers of one projection. The owner serializes all calls.
+
+    Args:
+        backend: What kind of projection it is.
+    """
+
+    def __init__(self, backend: Backend[DurableT, MemoryT, ViewT_co]) -> None:
+        self.backend = backend
+        self.warnings: list[str] = []
+        self._base: DurableT | None = None
+        self._tail: MemoryT = backend.memory()
+        self._meanings: dict[str, list[Meaning]] = {}
+        self._committed: Mapping[str, Position] = {}
+        self._reached: dict[str, Position] = {}
+
+    @property
+    def name(self) -> str:
+        """How status and warnings name the projection."""
+        return self.backend.name
+
+    @property
+    def lock(self) -> Path:
+        """The side file that the one writing process holds."""
+        return self.backend.path.with_name(f"{self.backend.path.name}.catch-up.lock")
+
+    def position(self, session_id: str) -> Position | None:
+        """Return how far the two layers together got in a session."""
+        return self._reached.get(session_id) or self._committed.get(session_id)
+
+    def sessions(self) -> set[str]:
+        """Return the sessions that either layer holds."""
+        return set(self._committed) | set(self._reached)
+
+    def committed(self) -> Mapping[str, Position]:
+        """Return the cursor of the durable layer as this process last saw it."""
+        return self._committed
+
+    def in_tail(self, ref: EventRef) -> bool:
+        """Return whether an event is in the tail layer, not in the durable one."""
+        return ref.session_id in self._meanings and self._meanings[ref.session_id][0].event.seq <= ref.seq
+
+    def tail_events(self) -> int:
+        """Return how many events are in the tail layer."""
+        return sum(len(meanings) for meanings in self._meanings.values())
+
+    def refresh(self) -> bool:
+        """See what was committed since, by whichever process, and take that out of the tail.
+
+        Returns:
+            Whether anything changed.
+        """
+        try:
+            if self._base is None:
+                if not self.backend.exists():
+                    return False
+                self._base = self.backend.open(None)
+            elif not self._base.refresh():
+                return False
+            self._committed = self._base.cursor()
+        except ProjectionError as error:
+            self.put_aside(error)
+            return True
+        self._prune()
+        return True
+
+    def put_aside(self, error: ProjectionError) -> None:
+        """Give up on an unusable store: its file is moved away, and everything is read from the log again."""
+        self.close()
+        self._committed = {}
+        self.forget_tail()
+        target = self.backend.set_aside()
+        where = f"; it was set aside as {target.name}" if target else ""
+        self.warnings.append(f"the {self.name} projection could not be used ({error.message}){where} and is rebuilt")
+        logger.warning(self.warnings[-1])
+
+    def _prune(self) -> None:
+        """Keep in the tail what the durable layer does not hold."""
+        kept: dict[str, list[Meaning]] = {}
+        for session_id, meanings in self._meanings.items():
+            position = self._committed.get(session_id)
+            left = [meaning for meaning in meanings if position is None or meaning.event.seq > position.seq]
+            if left:
+                kept[session_id] = left
+        if sum(map(len, kept.values())) == self.tail_events():
+            return
+        self._meanings = kept
+        self._reached = {session_id: self._reached[session_id] for session_id in kept}
+        self._tail = self.backend.memory()
+        self._tail.apply([meaning for meanings in kept.values() for meaning in meanings], self._reached)
+
+    def extend_tail(self, meanings: Sequence[Meaning], positions: Mapping[str, Position]) -> None:
+        """Take events into the tail layer."""
+        wanted = [meaning for meaning in meanings if self._is_new(meaning)]
+        if wanted:
+            self._tail.apply(wanted, positions)
+        for meaning in wanted:
+            self._meanings.setdefault(meaning.event.session_id, []).append(meaning)
+        self._reached.update(positions)
+
+    def _is_new(self, meaning: Meaning) -> bool:
+        position = self.position(meaning.event.session_id)
+        return position is None or meaning.event.seq > position.seq
+
+    def forget_tail(self, sessions: Iterable[str] | None = None) -> None:
+        """Empty the tail layer, of these sessions or of all."""
+        if sessions is None:
+            self._meanings, self._reached, self._tail = {}, {}, self.backend.memory()
+            return
+        for session_id in sessions:
+            self._meanings.pop(session_id, None)
+            self._reached.pop(session_id, None)
+            self._tail.drop([session_id])
+
+    def ask(self, question: Callable[[ViewT_co], AnswerT]) -> AnswerT:
+        """Return what ``question`` finds in both layers read as one.
+
+        A commit by another process may change the store under a reader; the question is then asked again.
+
+        Raises:
+            ProjectionError: The store cannot be read.
+        """
+        for attempt in range(_READ_ATTEMPTS):
+            try:
+                answer = question(self.backend.layered(self._base, self._tail))
+            except ProjectionError:
+                if not self.refresh() or attempt == _READ_ATTEMPTS - 1:
+                    raise
+                continue
+            if not self.refresh():
+                break
+        return answer
+
+    def close(self) -> None:
+        """Release the durable store."""
+        if self._base is not None:
+            self._base.close()
+            self._base = None
