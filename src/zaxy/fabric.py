@@ -1,0 +1,322 @@
+"""The memory as one object: everything wired together, no logic of its own.
+
+`Memory` is synchronous, for programs that ask and end; `MemoryFabric` is the same for ``asyncio``, and keeps the
+projections up with the log in the background.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from functools import partial
+from pathlib import Path
+from types import TracebackType
+from typing import Any, Final, TypeVar
+
+from zaxy.clock import Clock, SystemClock
+from zaxy.config import Settings, load_settings
+from zaxy.errors import ProjectionError
+from zaxy.eventloom.event import Draft, Event
+from zaxy.eventloom.log import as_draft
+from zaxy.eventloom.loom import Eventloom
+from zaxy.eventloom.writer import FsyncPolicy, WriterOptions
+from zaxy.ids import check_session_id
+from zaxy.projections.backends import GraphBackend, SearchBackend, check_graph_backend
+from zaxy.projections.background import BackgroundCatchup
+from zaxy.projections.catchup import Catchup
+from zaxy.projections.search.analysis import analyzer
+from zaxy.projections.tier import Tier
+from zaxy.services.capture.sink import LoomSink
+from zaxy.services.governance.invalidation import Invalidated, InvalidationService
+from zaxy.services.operations.inspection import InspectionService, LoomStatus
+from zaxy.services.operations.projection_status import ProjectionStatus, ProjectionStatusService
+from zaxy.services.recall.checkout import CheckoutService
+from zaxy.services.recall.query import RecallService
+from zaxy.services.recall.question import Filters, NamesArgument
+from zaxy.services.recall.results import Answer, Packet
+from zaxy.vocabulary.registry import extract
+
+Progress = Callable[[int, int | None], None]
+ResultT = TypeVar("ResultT")
+
+_ONE_SHOT_TAIL_EVENTS: Final = 256
+
+
+class Memory:
+    """A loom with its projections and services, for synchronous callers. Safe to share between threads.
+
+    Args:
+        settings: Where everything is.
+        clock: What "now" is.
+
+    Raises:
+        InvalidInputError: A setting cannot be used.
+        MissingDependencyError: The graph back end is not part of this installation.
+    """
+
+    def __init__(self, settings: Settings, *, clock: Clock | None = None) -> None:
+        check_graph_backend(settings.projection_backend)
+        self.settings = settings
+        self.clock = clock or SystemClock()
+        options = WriterOptions(FsyncPolicy(settings.fsync), settings.max_event_bytes)
+        self.loom = Eventloom(settings.eventloom_path, clock=self.clock, options=options)
+        terms = analyzer(settings.search_language)
+        search = Tier(SearchBackend(settings.search_path, terms))
+        graph = Tier(GraphBackend(settings.embedded_graph_path, terms.terms))
+        self.catchup = Catchup(self.loom, [search, graph], extract)
+        self.recall = RecallService(
+            self.loom, self.catchup, search=search, graph=graph, analyzer=terms, extract=extract, clock=self.clock
+        )
+        self.checkouts = CheckoutService(self.loom, self.recall)
+        self.inspection = InspectionService(self.loom)
+        self.projections = ProjectionStatusService(self.catchup, search, graph)
+        self.invalidation = InvalidationService(self.loom, self._ask_fresh_graph, self.clock)
+        self.sink = LoomSink(self.loom)
+
+    def _ask_fresh_graph(self, question: Callable[[Any], Any]) -> Any:
+        self.catchup.refresh()
+        return self.recall.ask_graph(question)
+
+    def settle(self) -> None:
+        """Write a long tail into the durable stores before the process ends, so that the next one starts fast."""
+        if self.catchup.tail_events() >= _ONE_SHOT_TAIL_EVENTS:
+            with contextlib.suppress(ProjectionError):  # the next process tries again; the answers do not need it
+                self.catchup.catch_up()
+
+    def close(self) -> None:
+        """Release all files."""
+        self.catchup.close()
+        self.loom.close()
+
+    def __enter__(self) -> Memory:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+
+class MemoryFabric:
+    """Memory for agents, for ``asyncio``.
+
+    An event that `append` returned is on disk, and every later query sees it. Any number of processes may use one loom.
+
+    Args:
+        eventloom_path: The loom's folder; None takes ``EVENTLOOM_PATH``, what ``zaxy init`` wrote, or ``.eventloom``.
+        session_id: The session that a write means when it names none; None takes ``EVENTLOOM_THREAD``, what
+            ``zaxy init`` wrote, or ``default``.
+        projection_backend: Graph back end; None takes ``PROJECTION_BACKEND`` or ``embedded``.
+        clock: What "now" is.
+
+    Raises:
+        InvalidInputError: A setting cannot be used.
+    """
+
+    def __init__(
+        self,
+        eventloom_path: str | Path | None = None,
+        *,
+        session_id: str | None = None,
+        projection_backend: str | None = None,
+        clock: Clock | None = None,
+    ) -> None:
+        settings = load_settings(
+            eventloom_path=eventloom_path, session_id=session_id, projection_backend=projection_backend
+        )
+        self.memory = Memory(settings, clock=clock)
+        self._background = BackgroundCatchup(self.memory.catchup)
+        self.memory.sink = LoomSink(self.memory.loom, self._background.note)
+
+    async def _run(self, call: Callable[..., ResultT], *arguments: Any, **named: Any) -> ResultT:
+        return await asyncio.to_thread(partial(call, *arguments, **named))
+
+    def _session(self, session_id: str | None) -> str:
+        return self.memory.settings.session_id if session_id is None else check_session_id(session_id)
+
+    async def append(
+        self,
+        event_type: str,
+        actor: str,
+        payload: Mapping[str, Any] | None = None,
+        *,
+        session_id: str | None = None,
+        key: str | None = None,
+        parent_event_id: str | None = None,
+        caused_by: Sequence[str] = (),
+    ) -> Event:
+        """Record one event. On return it is on disk.
+
+        Args:
+            event_type: At least two lower-case parts joined by dots: ``goal.created``.
+            actor: Who did or said it.
+            payload: JSON object; ``occurred_at`` in it (RFC 3339) says when it happened in the world.
+            session_id: Which session; None means the default one.
+            key: Idempotency key ``<source>:<id>``; if the log holds it, its event is returned and nothing is written.
+            parent_event_id: Id of the event this one answers or belongs to.
+            caused_by: Ids of the events that led to this one.
+
+        Raises:
+            InvalidInputError: The event cannot be sealed; the message names the place.
+            WriteFailedError: The disk refused; nothing was written.
+            DurabilityUnknownError: The sync failed.
+            LogDamagedError: The log is corrupt and therefore read-only.
+            BusyError: Another process held the log for too long.
+        """
+        draft = Draft(event_type, actor, payload if payload is not None else {}, key, parent_event_id, tuple(caused_by))
+        return (await self._commit([draft], session_id))[0]
+
+    async def append_batch(
+        self, items: Iterable[Draft | Mapping[str, Any]], *, session_id: str | None = None
+    ) -> list[Event]:
+        """Record several events with one write and one sync: all of them or none. On return they are on disk.
+
+        Args:
+            items: Drafts, or mappings with ``event_type``, ``actor``, ``payload`` and optionally ``key``,
+                ``parent_event_id``, ``caused_by``.
+            session_id: Which session; None means the default one.
+
+        Raises:
+            As `append`.
+        """
+        return await self._commit([as_draft(item) for item in items], session_id)
+
+    async def _commit(self, drafts: Sequence[Draft], session_id: str | None) -> list[Event]:
+        outcomes = await self._run(self.memory.loom.commit, self._session(session_id), drafts)
+        self._background.note(len(outcomes))
+        return [outcome.event for outcome in outcomes]
+
+    async def query(
+        self,
+        text: str,
+        session_id: NamesArgument = None,
+        limit: int | None = None,
+        as_of: str | None = None,
+        **filters: Any,
+    ) -> Answer:
+        """Return the events that answer a question, best first: a sequence of `Hit`.
+
+        Args:
+            text: What is asked.
+            session_id: Ids or globs of sessions; None means all of them.
+            limit: How many hits are wanted; None means ``QUERY_DEFAULT_LIMIT``, 10.
+            as_of: World time the question is asked for, RFC 3339; None means now.
+            **filters: The other members of `Filters`: ``known_at``, ``event_types``, ``actors``, ``occurred_from``,
+                ``occurred_to``, ``housekeeping``.
+
+        Raises:
+            InvalidInputError: The question or a filter cannot be used.
+        """
+        wanted = self.memory.settings.query_default_limit if limit is None else limit
+        asked = Filters(session_id=session_id, as_of=as_of, **filters)
+        return await self._run(self.memory.recall.query, text, asked, limit=wanted)
+
+    async def checkout(
+        self,
+        text: str,
+        session_id: NamesArgument = None,
+        token_budget: int = 2_000,
+        as_of: str | None = None,
+        **filters: Any,
+    ) -> Packet:
+        """Return the cited packet that an agent reads before a turn.
+
+        Args:
+            text: What the agent is about to do.
+            session_id: Ids or globs of sessions; None means all of them.
+            token_budget: How long the packet's text may be, in estimated tokens.
+            as_of: World time, RFC 3339; None means now.
+            **filters: As `query`.
+
+        Raises:
+            InvalidInputError: The question, a filter or the budget cannot be used.
+        """
+        asked = Filters(session_id=session_id, as_of=as_of, **filters)
+        return await self._run(self.memory.checkouts.checkout, text, asked, token_budget=token_budget)
+
+    async def replay(
+        self, session_id: str | None = None, *, from_seq: int = 1, to_seq: int | None = None
+    ) -> list[Event]:
+        """Return a session's events in order, each checked against its hash and its predecessor.
+
+        Raises:
+            NotFoundError: There is no such session.
+            LogDamagedError: A record in the range is bad.
+        """
+        log = self.memory.loom.log(self._session(session_id))
+        return await self._run(lambda: list(log.replay(from_seq, to_seq)))
+
+    async def invalidate(
+        self,
+        *,
+        citations: Sequence[str] = (),
+        entity: tuple[str, str] | None = None,
+        invalid_at: str | None = None,
+        reason: str = "",
+        actor: str = "user",
+        session_id: str | None = None,
+    ) -> Invalidated:
+        """Record that events, or the current statement about an entity, no longer count. On return it is on disk.
+
+        Args:
+            citations: The events to end.
+            entity: Or ``(type, name)``, such as ``("goal", "Ship the parser")``.
+            invalid_at: From when on, RFC 3339, also in the future; None means now.
+            reason: Why.
+            actor: Who says so.
+            session_id: The session that the ending is recorded in; None means the default one.
+
+        Raises:
+            NotFoundError: There is no such event or entity.
+            InvalidInputError: Neither or both were named, or a value cannot be read.
+        """
+        done = await self._run(
+            self.memory.invalidation.invalidate,
+            session_id=self._session(session_id),
+            actor=actor,
+            citations=citations,
+            entity=entity,
+            invalid_at=invalid_at,
+            reason=reason,
+        )
+        self._background.note(1)
+        return done
+
+    async def status(self, *, verify: bool = True) -> LoomStatus:
+        """Return the state of every session; with ``verify``, every chain is checked.
+
+        Raises:
+            NotFoundError: There is no loom yet.
+        """
+        return await self._run(self.memory.inspection.status, verify=verify)
+
+    async def projection_status(self) -> tuple[ProjectionStatus, ...]:
+        """Return how the projections stand and how far they are behind the log."""
+        return await self._run(self.memory.projections.status)
+
+    async def reproject(self, progress: Progress | None = None) -> int:
+        """Empty the projections and fill them from the log.
+
+        Returns:
+            How many events were taken in.
+        """
+        return await self._run(self.memory.catchup.rebuild, progress)
+
+    async def catch_up(self) -> bool:
+        """Bring the durable stores up to the log now; False when another process is doing so."""
+        return await self._run(self.memory.catchup.catch_up)
+
+    async def close(self) -> None:
+        """Finish what runs in the background and release all files."""
+        await self._run(self._background.close)
+        await self._run(self.memory.settle)
+        self.memory.close()
+
+    async def __aenter__(self) -> MemoryFabric:
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        await self.close()

@@ -1,0 +1,114 @@
+"""Saying that something is no longer so: a new event that ends others, nothing is overwritten."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+from zaxy.clock import Clock, format_time, parse_time
+from zaxy.errors import InvalidInputError, NotFoundError
+from zaxy.eventloom.event import Draft, Event
+from zaxy.eventloom.loom import Eventloom
+from zaxy.ids import parse_citation
+from zaxy.projections.graph.reader import GraphReader
+from zaxy.projections.graph.timeline import current
+from zaxy.projections.selection import Names, Selection
+from zaxy.vocabulary.model import EntityRef
+
+
+class AskGraph(Protocol):
+    """Asks the graph, brought up to the end of the log first."""
+
+    def __call__(self, question: Any) -> Any: ...
+
+
+@dataclass(frozen=True, slots=True)
+class Invalidated:
+    """What an invalidation did.
+
+    Attributes:
+        event: The sealed event that says so.
+        targets: Citations of the events that it ends.
+        invalid_at: From when on they no longer count, RFC 3339.
+    """
+
+    event: Event
+    targets: tuple[str, ...]
+    invalid_at: str
+
+
+class InvalidationService:
+    """Ends events, by citation or by the entity that they speak of.
+
+    Args:
+        loom: Where the ending is recorded.
+        ask_graph: Finds what is currently so about an entity.
+        clock: What "now" is.
+    """
+
+    def __init__(self, loom: Eventloom, ask_graph: AskGraph, clock: Clock) -> None:
+        self._loom = loom
+        self._ask_graph = ask_graph
+        self._clock = clock
+
+    def invalidate(
+        self,
+        *,
+        session_id: str,
+        actor: str,
+        citations: Sequence[str] = (),
+        entity: tuple[str, str] | None = None,
+        invalid_at: str | None = None,
+        reason: str = "",
+    ) -> Invalidated:
+        """Record that events no longer count from a moment on. On return it is on disk and every query obeys it.
+
+        Args:
+            session_id: The session that the ending is recorded in.
+            actor: Who says so.
+            citations: The events to end.
+            entity: Or ``(type, name)`` of the entity of which the current statement ends.
+            invalid_at: From when on, RFC 3339, also in the future; None means now.
+            reason: Why.
+
+        Raises:
+            InvalidInputError: Neither or both were named, or a value cannot be read.
+            NotFoundError: There is no such event, or nothing is currently so about that entity.
+            IntegrityError: A cited event has another hash.
+        """
+        if bool(citations) == (entity is not None):
+            raise InvalidInputError("an invalidation names either citations or one entity")
+        now = self._clock.now()
+        moment = now if invalid_at is None else parse_time(invalid_at, what="invalid_at")
+        targets = [self._loom.resolve(parse_citation(citation)) for citation in citations]
+        payload: dict[str, Any] = {"invalid_at": format_time(moment)}
+        if entity is not None:
+            targets = self._stated(entity, session_id, now)
+            payload["entity"] = {"type": entity[0], "name": entity[1]}
+        payload["targets"] = [event.citation for event in targets]
+        if reason:
+            payload["reason"] = reason
+        sealed = self._loom.commit(session_id, [Draft("memory.invalidated", actor, payload)])[0].event
+        return Invalidated(sealed, tuple(payload["targets"]), payload["invalid_at"])
+
+    def _stated(self, entity: tuple[str, str], session_id: str, now: int) -> list[Event]:
+        entity_type, name = entity
+        if not entity_type.strip() or not name.strip():
+            raise InvalidInputError("an entity has a type and a name, such as goal and 'Ship the parser'")
+        key = EntityRef(entity_type.strip(), name.strip()).key
+
+        def holding(graph: GraphReader) -> list[Any]:
+            found = []
+            for sessions in (Names(frozenset({session_id})), None):
+                statement = current(graph.statements(key), graph.endings, Selection(sessions=sessions, now=now))
+                if statement is not None and statement.ref not in found:
+                    found.append(statement.ref)
+            return found
+
+        events = [event for ref in self._ask_graph(holding) if (event := self._loom.read(ref)) is not None]
+        if not events:
+            raise NotFoundError(
+                f"nothing is currently so about the {entity_type} {name!r}", remedy=f"look for it: zaxy query {name!r}"
+            )
+        return events

@@ -1,0 +1,135 @@
+"""What recall gives back: plain values, each tied to sealed events."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any, overload
+
+
+@dataclass(frozen=True, slots=True)
+class Hit:
+    """One event that answers a question.
+
+    Attributes:
+        citation: ``eventloom://<session>/events/<seq>#<hash prefix>``: the sealed event that says so.
+        session_id: The session it stands in.
+        seq: Its number there.
+        event_type: Such as ``transcript.turn``.
+        actor: Who did or said it.
+        occurred_at: When it happened in the world, RFC 3339.
+        recorded_at: When the log learned it, RFC 3339 UTC.
+        content: What was said, verbatim from the log.
+        score: What the hits of one answer are ordered by; larger is better, not comparable between answers.
+        scores: The part of each lane, between 0 and 1.
+        metadata: Further facts: ``status`` and ``entity`` where the event states something, ``matched`` terms.
+    """
+
+    citation: str
+    session_id: str
+    seq: int
+    event_type: str
+    actor: str
+    occurred_at: str
+    recorded_at: str
+    content: str
+    score: float
+    scores: Mapping[str, float] = field(default_factory=dict)
+    metadata: Mapping[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class Answer(Sequence[Hit]):
+    """The hits for one question, best first; a sequence of `Hit`.
+
+    Attributes:
+        query: The question.
+        hits: The hits.
+        lanes: Which lanes ran.
+        warnings: What the reader should know: a lane that did not run, a damaged log, a rebuilt store.
+    """
+
+    query: str
+    hits: tuple[Hit, ...]
+    lanes: tuple[str, ...]
+    warnings: tuple[str, ...] = ()
+
+    @overload
+    def __getitem__(self, index: int) -> Hit: ...
+
+    @overload
+    def __getitem__(self, index: slice) -> tuple[Hit, ...]: ...
+
+    def __getitem__(self, index: int | slice) -> Hit | tuple[Hit, ...]:
+        return self.hits[index]
+
+    def __len__(self) -> int:
+        return len(self.hits)
+
+    def __iter__(self) -> Iterator[Hit]:
+        return iter(self.hits)
+
+
+@dataclass(frozen=True, slots=True)
+class Fact:
+    """What is so about one thing, as of the checkout.
+
+    Attributes:
+        entity_type: Such as ``goal``.
+        name: Such as ``Ship the parser``.
+        status: Its state, empty when none was said.
+        valid_from: Since when, RFC 3339 UTC.
+        valid_to: Until when, None while nothing is known to end it.
+        content: What was said, verbatim from the log.
+        citation: The sealed event that says so.
+    """
+
+    entity_type: str
+    name: str
+    status: str
+    valid_from: str
+    valid_to: str | None
+    content: str
+    citation: str
+
+
+@dataclass(frozen=True, slots=True)
+class Quality:
+    """How far a packet can be relied on.
+
+    Attributes:
+        verdict: ``answer``, ``look_further`` or ``not_in_memory``.
+        coverage: Share of the question's telling terms that stand in the evidence, 0 to 1.
+        lanes: Which lanes ran.
+        tokens: Estimated tokens of the packet's text (four characters a token).
+        token_budget: What was asked for.
+        omitted: Hits that were found and did not fit.
+    """
+
+    verdict: str
+    coverage: float
+    lanes: tuple[str, ...]
+    tokens: int
+    token_budget: int
+    omitted: int
+
+
+@dataclass(frozen=True, slots=True)
+class Packet:
+    """What an agent reads before a turn: cited, within a budget.
+
+    Attributes:
+        query: What it is for.
+        text: The packet as text: facts and evidence, each line with its citation.
+        facts: What is so now.
+        evidence: What was said, best first; only what fitted.
+        quality: How far to rely on it.
+        warnings: What the reader should know.
+    """
+
+    query: str
+    text: str
+    facts: tuple[Fact, ...]
+    evidence: tuple[Hit, ...]
+    quality: Quality
+    warnings: tuple[str, ...] = ()
