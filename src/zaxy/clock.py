@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 import time
 from datetime import UTC, datetime, timedelta
+from functools import lru_cache
 from typing import Final, Protocol
 
 from zaxy.errors import InvalidInputError
@@ -64,14 +65,22 @@ def parse_time(text: object, *, what: str = "timestamp") -> int:
     Raises:
         InvalidInputError: ``text`` is not such a time ("yesterday", a number, the 30th of February).
     """
-    if isinstance(text, str) and _RFC3339.fullmatch(text):
-        try:
-            parsed = datetime.fromisoformat(text.upper())
-        except ValueError:
-            parsed = None
-        if parsed is not None:
-            return (parsed.replace(tzinfo=parsed.tzinfo or UTC) - _EPOCH) // _MICROSECOND
+    moment = _moment(text) if isinstance(text, str) else None
+    if moment is not None:
+        return moment
     shown = repr(text)[:80]
     raise InvalidInputError(
         f"{what} {shown} is not an RFC 3339 time", remedy="write it like 2023-05-08T13:56:00Z or 2023-05-08"
     )
+
+
+@lru_cache(maxsize=4_096)
+def _moment(text: str) -> int | None:
+    """Return the moment, or None for no such time. Remembered: every store asks for an event's times."""
+    if not _RFC3339.fullmatch(text):
+        return None
+    try:
+        parsed = datetime.fromisoformat(text.upper())
+    except ValueError:
+        return None
+    return (parsed.replace(tzinfo=parsed.tzinfo or UTC) - _EPOCH) // _MICROSECOND

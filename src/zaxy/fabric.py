@@ -125,6 +125,21 @@ class MemoryFabric:
         settings = load_settings(
             eventloom_path=eventloom_path, session_id=session_id, projection_backend=projection_backend
         )
+        self._wire(settings, clock)
+
+    @classmethod
+    def from_settings(cls, settings: Settings, *, clock: Clock | None = None) -> MemoryFabric:
+        """Return the fabric for settings that were loaded already; the environment is not read again.
+
+        Args:
+            settings: Where everything is.
+            clock: What "now" is.
+        """
+        fabric = cls.__new__(cls)
+        fabric._wire(settings, clock)
+        return fabric
+
+    def _wire(self, settings: Settings, clock: Clock | None) -> None:
         self.memory = Memory(settings, clock=clock)
         self._background = BackgroundCatchup(self.memory.catchup)
         self.memory.sink = LoomSink(self.memory.loom, self._background.note)

@@ -122,6 +122,22 @@ def decode(line: bytes) -> tuple[dict[str, Any], bool]:
     return value, False
 
 
+def decode_simple(text: bytes) -> tuple[dict[str, Any], bytes] | None:
+    """Return the object in ``text`` and its canonical form, or None when `decode` has to decide.
+
+    Args:
+        text: What should be an object in stored form, without DEL.
+    """
+    try:
+        value = orjson.loads(text)
+        canonical_form = canonical_simple(value)
+        if canonical_form != text and _ascii(orjson.dumps(value)) != text:
+            return None
+    except (orjson.JSONDecodeError, TypeError, RecursionError):
+        return None
+    return None if type(value) is not dict or _holds_float(value.values()) else (value, canonical_form)
+
+
 def decode_loosely(line: bytes) -> dict[str, Any]:
     """Return the object in ``line``, however it is spaced and escaped.
 

@@ -107,6 +107,7 @@ def seal(
     seq: int,
     previous: str | None,
     recorded_at: str,
+    suffix: str | None = None,
     durable: bool = True,
 ) -> tuple[bytes, Event]:
     """Give a prepared event its place in the chain.
@@ -117,12 +118,13 @@ def seal(
         seq: Its sequence number.
         previous: 64 hexadecimal digits of the record before, or None for the first.
         recorded_at: RFC 3339 UTC with microseconds.
+        suffix: 16 random hexadecimal digits for the event's id; made here when not given.
         durable: Whether the caller syncs the line before it hands the event out.
 
     Returns:
         The line with its newline, and the event.
     """
-    event_id = f"evt_zaxy_{seq:012d}_{secrets.token_hex(8)}"
+    event_id = f"evt_zaxy_{seq:012d}_{suffix or secrets.token_hex(8)}"
     thread = encode_string(session_id)
     previous_text = "null" if previous is None else f'"{HASH_PREFIX}{previous}"'
     hashed = (

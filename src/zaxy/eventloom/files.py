@@ -1,12 +1,13 @@
 """Opening the files of one session for reading, while another process may be closing one of them.
 
 A rotation renames the active file into the archive. Whoever looks at the archive first and at the active file then may
-miss the file that moved between; so a look that does not add up is taken again.
+miss the file that moved between; so the active file is opened first, and the archive is looked at after that.
 """
 
 from __future__ import annotations
 
 import os
+import re
 from pathlib import Path
 from types import TracebackType
 from typing import Final
@@ -14,10 +15,10 @@ from typing import Final
 from zaxy.errors import UnavailableError
 from zaxy.eventloom.index import LogIdentity, SideIndex
 from zaxy.eventloom.layout import LogLayout, Segment
-from zaxy.eventloom.records import BadRecordError, read_record
-from zaxy.eventloom.scan import read_line
 
-_LOOKS: Final = 8
+_START_BYTES: Final = 64
+_START: Final = re.compile(rb'\{"(?:id":"evt_zaxy_(\d{12,18})_|seq":(\d{1,18}),)')
+"""How the first record of a file begins when it carries its number."""
 
 
 class OpenFile:
@@ -60,74 +61,64 @@ class LogFiles:
 
     def __init__(self, layout: LogLayout) -> None:
         self._layout = layout
-        self._first: tuple[int, int] | None = None
 
     def holding(self, seq: int) -> OpenFile | None:
         """Open the file that holds an event, or would hold it if the log were longer; None when there is none."""
-        closed = self._layout.closed_segments()
-        for _ in range(_LOOKS):
-            for segment in closed:
-                if segment.first_seq <= seq <= (segment.last_seq or 0):
-                    return OpenFile(self._layout, segment, _open(segment.path))
-            active = self._open_active(closed)
-            if active is not None:
-                if active.segment.first_seq <= seq:
-                    return active
-                active.__exit__(None, None, None)
-            before, closed = closed, self._layout.closed_segments()
-            if closed == before:
-                return None
+        active = self._open_active()
+        if active is not None:
+            if active.segment.first_seq <= seq:
+                return active
+            active.__exit__(None, None, None)
+        for segment in self._layout.closed_segments():
+            if segment.first_seq <= seq <= (segment.last_seq or 0):
+                return OpenFile(self._layout, segment, _open(segment.path))
         return None
 
-    def _open_active(self, closed: list[Segment]) -> OpenFile | None:
+    def _open_active(self) -> OpenFile | None:
         try:
             descriptor = _open(self._layout.active)
         except FileNotFoundError:
             return None
         try:
-            status = os.fstat(descriptor)
-            if status.st_size == 0:
+            start = os.pread(descriptor, _START_BYTES, 0)
+            if not start:
                 os.close(descriptor)
                 return None
-            if self._first is None or self._first[0] != status.st_ino:
-                fallback = (closed[-1].last_seq or 0) + 1 if closed else self._layout.first_seq
-                self._first = (status.st_ino, _first_seq(descriptor, fallback))
-            return OpenFile(self._layout, Segment(self._layout.active, self._first[1]), descriptor)
+            match = _START.match(start)
+            first_seq = int(match[1] or match[2]) if match else self._next_seq()
+            return OpenFile(self._layout, Segment(self._layout.active, first_seq), descriptor)
         except BaseException:
             os.close(descriptor)
             raise
 
+    def _next_seq(self) -> int:
+        """Return the number that follows the archive: for a file whose first record carries none."""
+        closed = self._layout.closed_segments()
+        return (closed[-1].last_seq or 0) + 1 if closed else self._layout.first_seq
+
     def last(self) -> OpenFile | None:
         """Open the file that holds the last event, or None when there is none."""
+        active = self._open_active()
+        if active is not None:
+            return active
         closed = self._layout.closed_segments()
-        for _ in range(_LOOKS):
-            active = self._open_active(closed)
-            before, closed = closed, self._layout.closed_segments()
-            if active is not None:
-                return active
-            if closed == before:
-                break
-        if not closed:
-            return None
-        return OpenFile(self._layout, closed[-1], _open(closed[-1].path))
+        return OpenFile(self._layout, closed[-1], _open(closed[-1].path)) if closed else None
 
     def all(self) -> list[OpenFile]:
         """Open every file, oldest first. The caller holds the log's lock and closes them."""
         closed = self._layout.closed_segments()
         opened = [OpenFile(self._layout, segment, _open(segment.path)) for segment in closed]
-        active = self._open_active(closed)
+        active = self._open_active()
         return opened if active is None else [*opened, active]
 
     def begins_behind(self, seq: int) -> bool:
         """Return whether there are events behind a place that no file holds: something is missing there."""
-        closed = self._layout.closed_segments()
-        if any(segment.first_seq > seq for segment in closed):
-            return True
-        active = self._open_active(closed)
-        if active is None:
-            return False
-        with active:
-            return active.segment.first_seq > seq
+        active = self._open_active()
+        if active is not None:
+            with active:
+                if active.segment.first_seq > seq:
+                    return True
+        return any(segment.first_seq > seq for segment in self._layout.closed_segments())
 
 
 def _open(path: Path) -> int:
@@ -135,13 +126,3 @@ def _open(path: Path) -> int:
         return os.open(path, os.O_RDONLY | os.O_CLOEXEC)
     except PermissionError as error:
         raise UnavailableError(f"{path} cannot be read: {error.strerror}", remedy="check who may read it") from error
-
-
-def _first_seq(descriptor: int, fallback: int) -> int:
-    """Return the number of a file's first record; the fallback where that carries none or is not sound."""
-    try:
-        line = read_line(descriptor, 0)
-        seq = read_record(line.data).seq if line else None
-    except BadRecordError:
-        seq = None
-    return fallback if seq is None else seq

@@ -145,9 +145,11 @@ class LogReader:
                     return
                 inode = file.inode
                 state = start(file) if reached is None else ChainState(reached.seq, reached.digest, 0)
+                read: Read | None = None
                 for read in self._walk_file(file, state):
-                    reached = ChainState(read.seq, read.digest)
                     yield read
+                if read is not None:
+                    reached = ChainState(read.seq, read.digest)
             last = reached.seq if reached is not None else 0
             if file.segment.last_seq is not None and last < file.segment.last_seq:
                 message = f"event {last + 1} is missing: the closed segment ends early"
@@ -157,20 +159,23 @@ class LogReader:
             wanted = last + 1
 
     def _walk_file(self, file: OpenFile, state: ChainState) -> Iterator[Read]:
-        place = (file.segment.first_seq, file.inode)
+        first_seq, inode = file.segment.first_seq, file.inode
+        last: Read | None = None
         try:
-            for step in walk(file.descriptor, state):
-                end = step.offset + len(step.line) + 1
-                state = ChainState(step.seq, step.record.digest, end)
-                yield Read(step.seq, step.record.digest, end, len(step.line), step.record, *place)
+            for seq, offset, line, record in walk(file.descriptor, state):
+                length = len(line)
+                last = Read(seq, record.digest, offset + length + 1, length, record, first_seq, inode)
+                yield last
         except BadRecordError as finding:
+            if last is not None:
+                state = ChainState(last.seq, last.digest, last.end)
             whole = unterminated(file.descriptor, state) if finding.finding == "torn" else None
             if whole is None:
-                seq = max(state.seq + 1, file.segment.first_seq)
                 code = "cut_segment" if finding.finding == "torn" and not file.is_active else finding.finding
+                seq = max(state.seq + 1, first_seq)
                 raise LogFindingError(code, seq, finding.message, str(file.segment.path)) from finding
             length = len(whole.line)
-            yield Read(whole.seq, whole.record.digest, whole.offset + length, length, whole.record, *place)
+            yield Read(whole.seq, whole.record.digest, whole.offset + length, length, whole.record, first_seq, inode)
 
     def _refusal(self, finding: LogFindingError) -> IntegrityError | NotALogError:
         """Return the error for callers: a damaged log, or no log at all."""
@@ -202,10 +207,10 @@ class LogReader:
         """
         try:
             for read in self.steps(from_seq):
-                if to_seq is not None and read.seq > to_seq:
-                    return
                 if read.seq >= from_seq:
                     yield read.record.event(self._layout.session_id, read.seq)
+                if to_seq is not None and read.seq >= to_seq:  # what lies behind the range is not looked at
+                    return
         except LogFindingError as finding:
             if finding.code != "torn" or not self._begins_like_a_log():
                 raise self._refusal(finding) from finding

@@ -103,7 +103,10 @@ def check_step(line: Line, before: ChainState) -> Step:
 
 def check_content(offset: int, data: bytes, before: ChainState) -> Step:
     """As `check_step`, for bytes whose newline does not matter."""
-    record = read_record(data)
+    return _checked(offset, data, read_record(data), before)
+
+
+def _checked(offset: int, data: bytes, record: Record, before: ChainState) -> Step:
     seq = before.seq + 1 if record.seq is None else record.seq
     if record.computed != record.digest:
         raise BadRecordError("hash_mismatch", f"event {seq} does not have the hash that it names")
@@ -124,11 +127,18 @@ def walk(descriptor: int, before: ChainState, end: int | None = None) -> Iterato
     Raises:
         BadRecordError: The next record is not sound; what was yielded before it is.
     """
-    state = before
-    for line in read_lines(descriptor, before.offset, end):
-        step = check_step(line, state)
-        yield step
-        state = ChainState(step.seq, step.record.digest, step.offset + len(step.line) + 1)
+    seq, digest = before.seq, before.digest
+    for offset, data, complete in read_lines(descriptor, before.offset, end):
+        if not complete:
+            raise BadRecordError("torn", "the last line has no newline")
+        record = read_record(data)
+        if record.seq == seq + 1 and record.previous == digest and record.computed == record.digest:
+            seq, digest = record.seq, record.digest
+            yield Step(seq, offset, data, record)
+        else:  # unusual: the first record of a later file, one without a number, or one that is bad
+            step = _checked(offset, data, record, ChainState(seq, digest, offset))
+            seq, digest = step.seq, record.digest
+            yield step
 
 
 def unterminated(descriptor: int, before: ChainState) -> Step | None:

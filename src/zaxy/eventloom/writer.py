@@ -15,7 +15,7 @@ from collections import deque
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
-from typing import Final
+from typing import Final, NamedTuple
 
 from zaxy.clock import Clock, format_time
 from zaxy.errors import DurabilityUnknownError, InvalidInputError, ZaxyError
@@ -36,6 +36,8 @@ _CLOCK_TOLERANCE_MICROSECONDS: Final = 1_000_000
 """How far the wall clock may go back before the log says so: small corrections by NTP are not worth an event."""
 
 _GROUP_EVENTS: Final = 10_000
+_SUFFIX_BYTES: Final = 8
+_LAST_SEQ: Final = 10**12 - 1
 _SYNC_INTERVAL_MICROSECONDS: Final = 1_000_000
 LOG_ACTOR: Final = "zaxy"
 
@@ -63,8 +65,7 @@ class WriterOptions:
     lock_timeout_seconds: float = 30.0
 
 
-@dataclass(frozen=True, slots=True)
-class Outcome:
+class Outcome(NamedTuple):
     """What became of one draft: its event, and whether it is new (False: the log already held its key)."""
 
     event: Event
@@ -239,7 +240,7 @@ class LogWriter:
     def _write(self, group: Sequence[_Ticket]) -> None:
         descriptor, tail = self._open()
         notices = self._notices(tail)
-        batch = _Batch(self, tail, notices)
+        batch = _Batch(self, tail, notices, sum(len(ticket.prepared) for ticket in group))
         results = [[batch.add(item) for item in ticket.prepared] for ticket in group]
         if batch.lines:
             synced = self._is_due()
@@ -354,16 +355,23 @@ class LogWriter:
 class _Batch:
     """The lines of one write, sealed one after the other."""
 
-    def __init__(self, writer: LogWriter, tail: Tail, notices: Sequence[PreparedEvent]) -> None:
+    def __init__(self, writer: LogWriter, tail: Tail, notices: Sequence[PreparedEvent], count: int) -> None:
         self.writer = writer
-        self.state = tail.state
         self.recorded_at = tail.recorded_at
         self.lines: list[bytes] = []
         self.entries: list[Entry] = []
+        self._seq, self._digest, self._offset = tail.state.seq, tail.state.digest, tail.state.offset
         self._notices = list(notices)
         self._new: dict[str, Event] = {}
         self._now = writer._clock.now()
         self._now_text = format_time(self._now)
+        self._random = os.urandom(_SUFFIX_BYTES * (count + len(self._notices))).hex()
+        self._durable = writer._options.fsync is FsyncPolicy.ALWAYS
+
+    @property
+    def state(self) -> ChainState:
+        """Where the chain stands behind the last line."""
+        return ChainState(self._seq, self._digest, self._offset)
 
     def add(self, item: PreparedEvent) -> Outcome:
         key = item.key
@@ -379,21 +387,23 @@ class _Batch:
         return Outcome(event, added=True)
 
     def _seal(self, item: PreparedEvent) -> Event:
-        if self.state.seq >= 10**12 - 1:
+        if self._seq >= _LAST_SEQ:
             raise InvalidInputError("the log has no sequence numbers left", remedy="start another session")
-        before = self.state
+        at = len(self.lines) * 2 * _SUFFIX_BYTES
         line, event = seal(
             item,
             session_id=self.writer._layout.session_id,
-            seq=before.seq + 1,
-            previous=before.digest,
+            seq=self._seq + 1,
+            previous=self._digest,
             recorded_at=self._now_text,
-            durable=self.writer._options.fsync is FsyncPolicy.ALWAYS,
+            suffix=self._random[at : at + 2 * _SUFFIX_BYTES],
+            durable=self._durable,
         )
-        digest = digest_key(item.key)
+        key_digest = digest_key(item.key)
         self.lines.append(line)
-        self.entries.append(Entry(before.offset, self._now, digest))
-        self.writer.remember_key(digest, event.seq)
+        self.entries.append(Entry(self._offset, self._now, key_digest))
+        self.writer.remember_key(key_digest, event.seq)
         self.recorded_at = self._now
-        self.state = ChainState(event.seq, event.hash[len(HASH_PREFIX) :], before.offset + len(line))
+        self._seq, self._digest = event.seq, event.hash[len(HASH_PREFIX) :]
+        self._offset += len(line)
         return event

@@ -11,7 +11,7 @@ from zaxy.projections.catchup import Catchup
 
 logger = logging.getLogger("zaxy.projections")
 
-_MANY_EVENTS: Final = 1_000
+_MANY_EVENTS: Final = 5_000
 _QUIET_SECONDS: Final = 1.0
 
 

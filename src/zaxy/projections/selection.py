@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import fnmatch
 import re
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from dataclasses import dataclass, field, replace
 from functools import lru_cache
 from typing import Final
@@ -69,7 +69,7 @@ class Slice:
     ended_from: int
 
 
-def knowledge_slices(recorded_at: int, endings: Iterable[tuple[int, int]]) -> tuple[Slice, ...]:
+def knowledge_slices(recorded_at: int, endings: Collection[tuple[int, int]]) -> tuple[Slice, ...]:
     """Return the slices of an event, in order of knowledge.
 
     Args:
@@ -77,6 +77,8 @@ def knowledge_slices(recorded_at: int, endings: Iterable[tuple[int, int]]) -> tu
         endings: ``(moment, recorded_at)`` of each ending of it, in any order.
     """
     slices = [Slice(recorded_at, FOREVER + 1, FOREVER)]
+    if not endings:
+        return tuple(slices)
     for ending_recorded, moment in sorted((recorded, moment) for moment, recorded in endings):
         last = slices[-1]
         if moment >= last.ended_from:

@@ -121,6 +121,20 @@ def read_endings(run: Run, ref: EventRef) -> list[Ending]:
     return sorted((Ending(EventRef(row[0], row[1]), row[2], row[3]) for row in rows), key=ending_order)
 
 
+def read_few_endings(run: Run, most: int) -> dict[str, list[Ending]] | None:
+    """Return all invalidations by the key of the event that they end, or None when there are more than ``most``."""
+    rows = run(
+        "MATCH (e:Ended)-[r:ENDED_BY]->(s:Session) RETURN e.id, s.id, r.seq, r.moment, r.recorded_at LIMIT $most",
+        most=most + 1,
+    )
+    if len(rows) > most:
+        return None
+    found: dict[str, list[Ending]] = {}
+    for ended, session, seq, moment, recorded_at in rows:
+        found.setdefault(ended, []).append(Ending(EventRef(session, seq), moment, recorded_at))
+    return {ended: sorted(endings, key=ending_order) for ended, endings in found.items()}
+
+
 def read_entity_count(run: Run) -> int:
     """Return how many entities there are."""
     return int(run("MATCH (e:Entity) RETURN count(*)")[0][0])

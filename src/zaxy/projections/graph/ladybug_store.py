@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
-from typing import Final
+from typing import Final, TypeVar, cast
 
 from zaxy.ids import EventRef
 from zaxy.projections.graph import ladybug_reading as read
@@ -19,6 +19,11 @@ DEFAULT_BUFFER_POOL_BYTES: Final = 64 * 1024 * 1024
 
 BULK_EVENTS: Final = 100
 """A batch of so many events is taken for part of a backlog."""
+
+_MOST_KNOWN_ANSWERS: Final = 20_000
+_FEW_ENDINGS: Final = 5_000
+
+AnswerT = TypeVar("AnswerT")
 
 
 class LadybugGraph:
@@ -50,7 +55,8 @@ class LadybugGraph:
         self._handle = Handle(path, read_only=read_only, buffer_pool_size=buffer_pool_size)
         self._run = self._handle.run
         self._writer = Writer(self._run, analyze)
-        self._counted: tuple[int, int] | None = None
+        self._known: dict[tuple[str, object], object] = {}
+        self._known_state = self._told_state = self._handle.state
 
     @property
     def path(self) -> Path:
@@ -66,7 +72,9 @@ class LadybugGraph:
         Raises:
             ProjectionError: The file is gone or cannot be opened any more; the next call tries again.
         """
-        return self._handle.refresh()
+        self._handle.refresh()
+        moved, self._told_state = self._handle.state != self._told_state, self._handle.state
+        return moved
 
     def cursor(self) -> Mapping[str, Position]:
         """Return how far each session was applied."""
@@ -114,53 +122,58 @@ class LadybugGraph:
         """Release the file and its lock. Calling it twice is fine."""
         self._handle.close()
 
+    def _once(self, what: str, about: object, ask: Callable[[], AnswerT]) -> AnswerT:
+        """Return an answer of the state that is read now; each question is put to the database once a state."""
+        if self._handle.read_only and self._known_state == self._handle.state and (what, about) in self._known:
+            return cast("AnswerT", self._known[what, about])
+        with self._handle.reading():
+            if self._known_state != self._handle.state or len(self._known) >= _MOST_KNOWN_ANSWERS:
+                self._known_state = self._handle.state
+                self._known = {}
+            answer = ask()
+            if self._handle.read_only:  # a writer's state changes inside a transaction, before it is counted
+                self._known[what, about] = answer
+            return answer
+
     def find(self, token: str, limit: int) -> list[Entity]:
         """Return entities whose name or type holds this analyzed token, most recently stated first."""
         return [ranked.entity for ranked in self.ranked(token, limit)]
 
     def ranked(self, token: str, limit: int) -> list[Ranked]:
         """Return what `find` does, with the moments that it is ordered by."""
-        with self._handle.reading():
-            return read.read_ranked(self._run, token, limit)
+        return list(self._once("ranked", (token, limit), lambda: read.read_ranked(self._run, token, limit)))
 
     def frequency(self, token: str) -> int:
         """Return how many entities hold this token."""
-        with self._handle.reading():
-            return read.read_frequency(self._run, token)
+        return self._once("frequency", token, lambda: read.read_frequency(self._run, token))
 
     def entities(self, keys: Sequence[str]) -> list[Entity]:
         """Return the entities with these keys, in that order; unknown keys are left out."""
-        with self._handle.reading():
-            return read.read_entities(self._run, keys)
+        return list(self._once("entities", tuple(keys), lambda: read.read_entities(self._run, keys)))
 
     def statements(self, key: str) -> list[Statement]:
         """Return every statement about an entity, ordered by (valid_from, recorded_at, ref)."""
-        with self._handle.reading():
-            return read.read_statements(self._run, key)
+        return list(self._once("statements", key, lambda: read.read_statements(self._run, key)))
 
     def relations(self, key: str) -> list[Relation]:
         """Return the relations that start or end at an entity, ordered by (source, relation, target)."""
-        with self._handle.reading():
-            return read.read_relations(self._run, key)
+        return list(self._once("relations", key, lambda: read.read_relations(self._run, key)))
 
     def stated_by(self, ref: EventRef) -> list[str]:
         """Return the keys of the entities of which an event states a fact, ordered."""
-        with self._handle.reading():
-            return read.read_stated_by(self._run, ref)
+        return list(self._once("stated_by", ref, lambda: read.read_stated_by(self._run, ref)))
 
     def endings(self, ref: EventRef) -> list[Ending]:
         """Return the invalidations of an event, ordered by (recorded_at, by)."""
-        with self._handle.reading():
-            return read.read_endings(self._run, ref)
+        every = self._once("endings", None, lambda: read.read_few_endings(self._run, _FEW_ENDINGS))
+        if every is not None:
+            return list(every.get(read.event_key(ref), ()))
+        return list(self._once("endings", ref, lambda: read.read_endings(self._run, ref)))
 
     def entity_count(self) -> int:
-        """Return how many entities there are; counted once for each state of the file that is read."""
-        with self._handle.reading():
-            if self._counted is None or self._counted[0] != self._handle.state:
-                self._counted = (self._handle.state, read.read_entity_count(self._run))
-            return self._counted[1]
+        """Return how many entities there are."""
+        return self._once("entity_count", None, lambda: read.read_entity_count(self._run))
 
     def counts(self) -> GraphCounts:
         """Return how much the graph holds."""
-        with self._handle.reading():
-            return read.read_counts(self._run)
+        return self._once("counts", None, lambda: read.read_counts(self._run))

@@ -10,14 +10,16 @@ from __future__ import annotations
 import contextlib
 import json
 import os
+import shutil
 import threading
+import time
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Final
 
 from zaxy.errors import ProjectionError
-from zaxy.files.durable import make_directories
+from zaxy.files.durable import make_directories, rename_beside
 from zaxy.ids import EventRef
 from zaxy.projections.cursor_file import CursorFile
 from zaxy.projections.protocols import Candidate, Capabilities, Position, TermStatistics
@@ -29,6 +31,8 @@ from zaxy.vocabulary.model import EventClass, Meaning
 _WRITER_MEMORY_BYTES: Final = 48 * 1024 * 1024
 _MOST_ENDINGS: Final = 1_000_000
 _OPEN_ATTEMPTS: Final = 5
+_TIE_MARGIN: Final = 20
+_MOST_TIES: Final = 5_000
 
 Resolve = Callable[[EventRef], Meaning | None]
 """Returns the meaning of one event of the log, or None when there is none: for indexing an event again."""
@@ -101,6 +105,8 @@ class TantivySearch:
                 self._index = tantivy.Index(schema(), path=str(folder), reuse=False)
             self._index.register_tokenizer(ANALYZER_NAME, self._analyzer.native)
             self._reload()
+            if self._searcher.num_docs and not self._cursor_file.exists():
+                raise ProjectionError(f"the search index in {self._folder} has lost its cursor")
         except (ValueError, OSError) as error:
             if isinstance(error, ProjectionError):
                 raise
@@ -149,7 +155,8 @@ class TantivySearch:
     def close(self) -> None:
         with self._lock:
             if self._writer is not None:
-                self._writer.wait_merging_threads()
+                with contextlib.suppress(ValueError):  # nothing is left to lose: commits are on disk
+                    self._writer.wait_merging_threads()
                 self._writer = None
 
     def cursor(self) -> Mapping[str, Position]:
@@ -237,9 +244,12 @@ class TantivySearch:
         try:
             if self._writer is None:
                 self._writer = self._index.writer(_WRITER_MEMORY_BYTES, 1)
-            self._cursor_file.promise(self._stamp(), positions, dropped)
+            before = self._stamp()
+            self._cursor_file.promise(before, positions, dropped)
             yield self._writer
             self._writer.commit()
+            if self._stamp() == before:
+                raise ProjectionError(f"the search index in {self._folder} did not stamp a commit")
             self._reload()
             self._cursor_file.compact(self._stamp())
         except (ValueError, OSError) as error:
@@ -262,9 +272,18 @@ class TantivySearch:
             self._index_again(writer, {target for target in touched if target.session_id not in gone}, endings)
 
     def reset(self) -> None:
-        with self._lock, self._committing({}, list(self._positions)) as writer:
+        """Remove everything. The folder is made anew: emptying an index in place puts its stamp back."""
+        if self._resolve is None:
+            raise ProjectionError("this search index was opened for reading")
+        with self._lock:
+            self.close()
             self._endings = None
-            writer.delete_all_documents()
+            try:
+                gone = rename_beside(self._folder / "index", f"index.gone-{time.time_ns()}")
+                shutil.rmtree(gone)
+            except OSError as error:
+                raise ProjectionError(f"the search index in {self._folder} cannot be removed: {error}") from error
+            self._open()
 
     # ---- reading
 
@@ -284,7 +303,7 @@ class TantivySearch:
             return []
         query = tantivy_queries.build(self._index.schema, terms, selection)
         try:
-            hits = searcher.search(query, limit, count=False).hits
+            hits = _search_whole_ties(searcher, query, limit)
             sequence = searcher.fast_field_values("seq", [address for _, address in hits])
             found = [
                 Candidate(EventRef(searcher.doc(address).get_first("session"), int(seq)), float(score))
@@ -292,4 +311,17 @@ class TantivySearch:
             ]
         except ValueError as error:
             raise ProjectionError(f"the search index in {self._folder} cannot be read: {error}") from error
-        return sorted(found, key=lambda candidate: (-candidate.score, candidate.ref))
+        return sorted(found, key=lambda candidate: (-candidate.score, candidate.ref))[:limit]
+
+
+def _search_whole_ties(searcher: Any, query: Any, limit: int) -> list[Any]:
+    """Return at least ``limit`` hits, and all that score as the last of those does, within a bound.
+
+    The library cuts ties by where documents lie in its files, which another build of the index would lay elsewhere.
+    """
+    wanted = limit + _TIE_MARGIN
+    while True:
+        hits: list[Any] = searcher.search(query, wanted, count=False).hits
+        if len(hits) < wanted or hits[-1][0] < hits[limit - 1][0] or wanted >= limit + _MOST_TIES:
+            return hits
+        wanted = min(wanted * 4, limit + _MOST_TIES)

@@ -6,6 +6,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from typing import Protocol
 
+from zaxy.errors import InvalidInputError
 from zaxy.eventloom.event import Draft
 from zaxy.eventloom.loom import Eventloom
 from zaxy.eventloom.payload import scrub
@@ -49,8 +50,11 @@ class LoomSink:
 
     def record(self, session_id: str, drafts: Sequence[Draft]) -> Recorded:
         """Append the drafts in order, leaving out those whose key the log holds. On return they are on disk."""
-        sealable = [replace(draft, actor=scrub(draft.actor), payload=scrub(draft.payload)) for draft in drafts]
-        outcomes = self._loom.commit(session_id, sealable)
+        try:
+            outcomes = self._loom.commit(session_id, drafts)
+        except InvalidInputError:
+            sealable = [replace(draft, actor=scrub(draft.actor), payload=scrub(draft.payload)) for draft in drafts]
+            outcomes = self._loom.commit(session_id, sealable)
         added = sum(outcome.added for outcome in outcomes)
         if self._told is not None and added:
             self._told(added)

@@ -20,9 +20,9 @@ WEIGHTS: Final = {LEXICAL: 1.0, GRAPH: 0.5}
 """How much each lane counts. Words decide; the graph lifts what is currently so about the things that are named."""
 
 _ENTITIES_A_TERM: Final = 50
-_ENTITIES: Final = 30
-_HOP_ENTITIES: Final = 5
-_HOP_RELATIONS: Final = 20
+_ENTITIES: Final = 20
+_HOP_ENTITIES: Final = 3
+_HOP_RELATIONS: Final = 8
 _HOP_SHARE: Final = 0.5
 
 

@@ -1,0 +1,88 @@
+"""The ``zaxy`` command and the one place where errors become exit codes."""
+
+from __future__ import annotations
+
+import io
+import sys
+from collections.abc import Sequence
+from typing import Any
+
+import click
+
+from zaxy import __version__
+from zaxy.interfaces.cli.failure import INTERRUPTED, PIPE_CLOSED, show_failure
+from zaxy.interfaces.cli.ingest_commands import ingest
+from zaxy.interfaces.cli.memory_commands import memory
+from zaxy.interfaces.cli.recall_commands import checkout, query
+from zaxy.interfaces.cli.replay_command import replay
+from zaxy.interfaces.cli.text import tell
+from zaxy.interfaces.cli.upkeep_commands import reproject, serve, status
+from zaxy.interfaces.cli.write_commands import append, init, invalidate
+
+
+class _CommandLine(click.Group):
+    """The root of all commands. A command returns its exit code, or None for 0."""
+
+    def main(self, args: Sequence[str] | None = None, prog_name: str | None = None, *rest: Any, **extra: Any) -> Any:
+        """Run one command and exit the process with its code.
+
+        Args:
+            args: The words after ``zaxy``; None takes the process's own.
+            prog_name: How usage texts name the program.
+            *rest: As in click.
+            **extra: As in click.
+        """
+        words = list(sys.argv[1:] if args is None else args)
+        sys.exit(self._run(words, prog_name, *rest, **extra))
+
+    def _run(self, words: list[str], prog_name: str | None, *rest: Any, **extra: Any) -> int:
+        options = set(words[: words.index("--")] if "--" in words else words)
+        try:
+            return super().main(words, prog_name, *rest, **{**extra, "standalone_mode": False}) or 0
+        except click.Abort:
+            tell("interrupted; what was acknowledged before is recorded")
+            return INTERRUPTED
+        except Exception as error:  # the last stop: no traceback reaches a user
+            return show_failure(error, as_json="--json" in options, debug="--debug" in options)
+
+    def invoke(self, ctx: click.Context) -> Any:
+        """Run the command; a reader that went away (``zaxy replay … | head``) is no error worth a word."""
+        try:
+            outcome = super().invoke(ctx)
+            sys.stdout.flush()
+        except BrokenPipeError:
+            sys.stdout = sys.stderr = io.StringIO()  # the interpreter flushes both once more when it ends
+            raise click.exceptions.Exit(PIPE_CLOSED) from None
+        return outcome
+
+
+@click.group(cls=_CommandLine, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
+@click.version_option(__version__, prog_name="zaxy", message="%(prog)s %(version)s")
+@click.option("--debug", is_flag=True, hidden=True, expose_value=False, help="Print the traceback of an error.")
+def cli() -> None:
+    """Memory for AI agents that its owner can prove.
+
+    Events go into an append-only, hash-chained log; questions are answered from it with citations that can be
+    checked. Where the loom is: --eventloom-path, else EVENTLOOM_PATH, else what `zaxy init` wrote, else .eventloom.
+
+    Exit codes: 0 fine, 1 a finding, 2 wrong use, 3 the log is not what was sealed, 4 something is unavailable.
+
+    \b
+    Example:
+      zaxy init
+      zaxy append goal.created --actor ann --payload '{"title": "Ship the parser"}'
+      zaxy query "What are our goals?"
+    """
+
+
+for _command in (init, append, query, checkout, replay, memory, ingest, invalidate, status, reproject, serve):
+    cli.add_command(_command)
+memory.add_command(checkout)
+
+
+def run() -> None:
+    """Run the command line of this process."""
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):  # a terminal that lacks a character shows its escape instead
+            stream.reconfigure(errors="backslashreplace")
+    cli.main(prog_name="zaxy")

@@ -1,0 +1,131 @@
+"""``zaxy memory``: looking at what was recorded."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+import click
+
+from zaxy.interfaces.cli.opening import known_session, opened
+from zaxy.interfaces.cli.options import Outcome, Place, place_options
+from zaxy.interfaces.cli.progress import ProgressBar
+from zaxy.interfaces.cli.render import show_damage, show_entries, show_projections, show_sessions
+from zaxy.interfaces.cli.text import counted, one_line, say, say_json, warn
+
+if TYPE_CHECKING:
+    from zaxy.services.operations.inspection import LoomStatus
+
+
+@click.group()
+def memory() -> None:
+    """Look at what was recorded.
+
+    \b
+    Example:
+      zaxy memory status
+      zaxy memory log --limit 5
+    """
+
+
+@memory.command("status")
+@click.option("--graph", is_flag=True, help="Also show how the projections stand.")
+@click.option("--verify/--no-verify", default=True, help="Check whole chains, or only read the end of each log.")
+@place_options
+def status(place: Place, *, graph: bool, verify: bool) -> Outcome:
+    """Show every session's log and whether it is sound.
+
+    \b
+    Example:
+      zaxy memory status
+      zaxy memory status --graph --json
+    """
+    from zaxy.interfaces.serialize import to_json
+
+    with opened(place, must_exist=True) as opened_memory:
+        with ProgressBar("Verifying") as progress:
+            found = opened_memory.inspection.status(verify=verify, progress=progress)
+        projections = opened_memory.projections.status() if graph else ()
+        warnings = opened_memory.projections.warnings() if graph else ()
+    if place.as_json:
+        shown = {"projections": to_json(projections), "warnings": list(warnings)} if graph else {}
+        say_json({**to_json(found), **shown})
+        return 0 if found.ok else 3
+    say(f"Eventloom: {one_line(found.eventloom_path)}")
+    say(f"Sessions: {found.session_count}")
+    say(f"Total events: {found.total_events}")
+    show_sessions(found)
+    if graph:
+        say()
+        show_projections(projections)
+        warn(warnings)
+    return show_damage(found)
+
+
+@memory.command("log")
+@click.option("--limit", type=int, default=20, show_default=True, metavar="N", help="How many events.")
+@click.option("--session-id", metavar="ID", help="Only of this session.  [default: all sessions]")
+@place_options
+def log(place: Place, *, limit: int, session_id: str | None) -> Outcome:
+    """Show the events that were recorded last, newest first.
+
+    \b
+    Example:
+      zaxy memory log --limit 5
+    """
+    with opened(place, must_exist=True) as opened_memory:
+        entries = opened_memory.inspection.recent(limit=limit, session_id=session_id)
+        # the listing leaves damaged logs out; who reads it has to know
+        found = _only(opened_memory.inspection.status(verify=False), session_id)
+    if place.as_json:
+        damaged = [session for session in found.sessions if not session.integrity_ok]
+        say_json(
+            {
+                "entries": entries,
+                "eventloom_path": found.eventloom_path,
+                "limit": limit,
+                "session_id": session_id,
+                "skipped_logs": found.skipped_logs,
+                "damaged_sessions": damaged,
+            }
+        )
+        return 3 if damaged else None
+    show_entries(entries)
+    if not entries and found.ok:
+        say("Nothing is recorded yet.")
+    return show_damage(found)
+
+
+def _only(status: LoomStatus, session_id: str | None) -> LoomStatus:
+    if session_id is None:
+        return status
+    return replace(status, sessions=tuple(session for session in status.sessions if session.session_id == session_id))
+
+
+@memory.command("diff")
+@click.option("--session-id", metavar="ID", help="The session; needed when there are several.")
+@click.option("--from-seq", type=click.IntRange(min=1), default=1, show_default=True, metavar="N", help="First event.")
+@click.option("--to-seq", type=click.IntRange(min=1), metavar="M", help="Last event.  [default: the end]")
+@place_options
+def diff(place: Place, *, session_id: str | None, from_seq: int, to_seq: int | None) -> Outcome:
+    """Show what was added to a session.
+
+    From one event to another, both included.
+
+    \b
+    Example:
+      zaxy memory diff --session-id default --from-seq 2 --to-seq 3
+    """
+    from zaxy.interfaces.serialize import to_json
+
+    with opened(place, must_exist=True) as opened_memory:
+        name = opened_memory.inspection.only_session() if session_id is None else session_id
+        known_session(opened_memory, name)
+        found = opened_memory.inspection.difference(name, from_seq=from_seq, to_seq=to_seq)
+        path = str(opened_memory.loom.path)
+    if place.as_json:
+        say_json({**to_json(found), "eventloom_path": path})
+        return None
+    say(f"Session {one_line(name)}: {counted(len(found.added), 'event')} from {from_seq} to {to_seq or 'the end'}")
+    show_entries(found.added)
+    return None

@@ -1,0 +1,142 @@
+"""Options that commands share, packed into values."""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Callable
+from dataclasses import dataclass, fields
+from typing import TYPE_CHECKING, Any, TypeVar
+
+import click
+
+from zaxy.clock import parse_time
+from zaxy.errors import InvalidInputError
+
+if TYPE_CHECKING:
+    from zaxy.services.recall.question import Filters
+
+Outcome = int | None
+"""What a command returns: its exit code, None for 0."""
+
+FunctionT = TypeVar("FunctionT", bound=Callable[..., Any])
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """Where a command works and how it answers.
+
+    Attributes:
+        eventloom_path: The loom as given, None for the one that is set up.
+        projection_backend: The graph back end as given.
+        as_json: Whether the answer is JSON.
+    """
+
+    eventloom_path: str | None
+    projection_backend: str | None
+    as_json: bool
+
+
+@dataclass(frozen=True, slots=True)
+class FilterOptions:
+    """Which events may be in an answer, as given."""
+
+    session_id: tuple[str, ...]
+    event_type: tuple[str, ...]
+    actor: tuple[str, ...]
+    as_of: str | None
+    known_at: str | None
+    since: str | None
+    until: str | None
+
+    def filters(self) -> Filters:
+        """Return them as recall takes them; a filter that was not given lets everything pass."""
+        from zaxy.services.recall.question import Filters
+
+        return Filters(
+            session_id=self.session_id or None,
+            event_types=self.event_type or None,
+            actors=self.actor or None,
+            as_of=self.as_of,
+            known_at=self.known_at,
+            occurred_from=self.since,
+            occurred_to=self.until,
+        )
+
+
+def checked_time(context: click.Context, parameter: click.Parameter, value: str | None) -> str | None:
+    """Return an option's moment as it was written, if it is RFC 3339."""
+    if value is not None:
+        try:
+            parse_time(value, what="the time")
+        except InvalidInputError as error:
+            raise click.BadParameter(f"{error.message}: {error.remedy}", context, parameter) from error
+    return value
+
+
+def checked_text(context: click.Context, parameter: click.Parameter, value: str | None) -> str | None:
+    """Return an option's text, if it can be searched for and printed."""
+    try:
+        (value or "").encode("utf-8")
+    except UnicodeEncodeError as error:
+        raise click.BadParameter("the text is not valid UTF-8", context, parameter) from error
+    return value
+
+
+def _packed(kind: type[Any], name: str, function: Callable[..., Any]) -> Callable[..., Any]:
+    """Return ``function`` called with one value of ``kind`` in the place of its fields."""
+    names = [field.name for field in fields(kind)]
+
+    @functools.wraps(function)
+    def call(**given: Any) -> Any:
+        value = kind(**{field: given.pop(field) for field in names})
+        return function(**{name: value}, **given)
+
+    return call
+
+
+def place_options(function: FunctionT) -> FunctionT:
+    """Add ``--eventloom-path``, ``--projection-backend`` and ``--json``; the command gets them as ``place``."""
+    command = _packed(Place, "place", function)
+    command = click.option("--json", "as_json", is_flag=True, help="Answer in JSON.")(command)
+    command = click.option(
+        "--projection-backend", metavar="NAME", help="Graph back end: embedded is the one in this version."
+    )(command)
+    return click.option(  # type: ignore[return-value]  # the wrapper is called by click, with keywords only
+        "--eventloom-path", metavar="FOLDER", help="The loom.  [default: EVENTLOOM_PATH or .eventloom]"
+    )(command)
+
+
+def filter_options(function: FunctionT) -> FunctionT:
+    """Add the options that narrow an answer; the command gets them as ``wanted``."""
+    command = _packed(FilterOptions, "wanted", function)
+    for option in (
+        click.option("--until", callback=checked_time, metavar="TIME", help="Only what happened up to then."),
+        click.option("--since", callback=checked_time, metavar="TIME", help="Only what happened from then on."),
+        click.option("--known-at", callback=checked_time, metavar="TIME", help="Only what the log knew then."),
+        click.option(
+            "--as-of", callback=checked_time, metavar="TIME", help="Ask for what was so at that time in the world."
+        ),
+        click.option("--actor", multiple=True, metavar="NAME", help="Only of this actor or glob; repeatable."),
+        click.option(
+            "--type",
+            "event_type",
+            multiple=True,
+            metavar="TYPE",
+            help="Only of this type or glob (goal.*); repeatable.",
+        ),
+        click.option(
+            "--session-id",
+            multiple=True,
+            metavar="ID",
+            help="Only of this session or glob (conv-26.*); repeatable.  [default: all sessions]",
+        ),
+    ):
+        command = option(command)
+    return command  # type: ignore[return-value]  # as above
+
+
+def write_session_option(function: FunctionT) -> FunctionT:
+    """Add ``--session-id`` for commands that record."""
+    return click.option(
+        "--session-id", metavar="ID", help="The session to record in.  [default: EVENTLOOM_THREAD or default]"
+    )(function)

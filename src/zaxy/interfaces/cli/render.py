@@ -1,0 +1,118 @@
+"""How results look to people."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from typing import TYPE_CHECKING
+
+from zaxy.errors import LogDamagedError
+from zaxy.interfaces.cli.failure import show_error
+from zaxy.interfaces.cli.text import block, counted, one_line, say, terminal_width, warn
+
+if TYPE_CHECKING:
+    from zaxy.eventloom.event import Event
+    from zaxy.services.operations.inspection import LogEntry, LoomStatus, SessionStatus
+    from zaxy.services.operations.projection_status import ProjectionStatus
+    from zaxy.services.recall.results import Answer, Hit
+
+
+def show_answer(answer: Answer, *, explain: bool) -> None:
+    """Print the hits of an answer, best first, one block each."""
+    width = terminal_width()
+    if not answer.hits:
+        say("Nothing in this memory answers that.")
+    for rank, hit in enumerate(answer, start=1):
+        if rank > 1:
+            say()
+        say(hit_block(hit, rank, width, explain=explain))
+    if explain:
+        say()
+        say(f"Lanes: {', '.join(answer.lanes) or 'none'}")
+        for warning in answer.warnings:
+            say(f"Warning: {one_line(warning)}")
+
+
+def hit_block(hit: Hit, rank: int, width: int | None, *, explain: bool) -> str:
+    """Return one hit: score, actor, date and type; what was said; its citation."""
+    date = hit.occurred_at[:16].replace("T", " ")
+    lines = [f"{rank}. {hit.score:.4f}  {one_line(hit.actor)}  {one_line(date)}  {one_line(hit.event_type)}"]
+    lines.append(block(hit.content, "   ", width))
+    if explain:
+        scores = "  ".join(f"{lane} {score:.4f}" for lane, score in hit.scores.items())
+        facts = "  ".join(f"{name}: {one_line(value)}" for name, value in hit.metadata.items())
+        lines += [f"   scores: {scores}", *([f"   {facts}"] if facts else [])]
+    return "\n".join([*lines, f"   {one_line(hit.citation)}"])
+
+
+def event_line(event: Event) -> str:
+    """Return one event of a replay as one line."""
+    from zaxy.services.operations.inspection import summarize
+
+    head = f"  [{event.seq}] {event.recorded_at} {one_line(event.event_type)} by {one_line(event.actor)}"
+    return f"{head}: {one_line(summarize(event))}"
+
+
+def show_entries(entries: Iterable[LogEntry]) -> None:
+    """Print listed events, two lines each."""
+    for entry in entries:
+        head = f"{one_line(entry.session_id)} [{entry.seq}] {entry.hash[:12]} {entry.timestamp}"
+        say(f"{head} {one_line(entry.type)} by {one_line(entry.actor)}")
+        say(f"  {one_line(entry.summary)}")
+
+
+def show_sessions(status: LoomStatus) -> None:
+    """Print each session of a loom on a line, and the files among them that are no logs."""
+    if status.sessions:
+        say()
+        say("Session logs:")
+    for session in status.sessions:
+        say(
+            f"  {one_line(session.session_id)}: events={session.event_count} latest={session.latest_seq} "
+            f"hash={session.latest_hash[:12]} type={one_line(session.latest_type)} integrity={_verdict(session)}"
+        )
+        if session.integrity_reason is not None:
+            say(f"    broken at seq {session.broken_at_seq}: {one_line(session.integrity_reason)}")
+        for note in session.notes:
+            say(f"    note: {one_line(note)}")
+    warn(f"{log.path} is skipped: {log.reason}" for log in status.skipped_logs)
+
+
+def _verdict(session: SessionStatus) -> str:
+    if not session.integrity_ok:
+        return "FAILED"
+    return "OK" if session.verified else "unchecked"
+
+
+def show_damage(status: LoomStatus) -> int:
+    """Tell on standard error which sessions are damaged and what to do; return the exit code."""
+    for session in status.sessions:
+        if not session.integrity_ok:
+            show_error(
+                LogDamagedError(
+                    f"session {session.session_id} is damaged at event {session.broken_at_seq}: "
+                    f"{session.integrity_reason}",
+                    session_id=session.session_id,
+                    seq=session.broken_at_seq or 0,
+                    remedy=f"see its good part: zaxy replay {session.path}; then restore the file from a backup",
+                )
+            )
+    return 0 if status.ok else LogDamagedError.exit_code
+
+
+def show_projections(projections: Sequence[ProjectionStatus]) -> None:
+    """Print how each projection stands, a line each."""
+    say("Projections:")
+    for projection in projections:
+        holds = " ".join(f"{name}={count}" for name, count in projection.holds.items())
+        shown = f"  {holds}" if holds and projection.state != "missing" else ""
+        say(f"  {projection.name} ({projection.backend}): {projection_state(projection)}{shown}")
+
+
+def projection_state(projection: ProjectionStatus) -> str:
+    """Return in words how a projection stands and what that means for answers."""
+    lag = f"{counted(projection.lag_events, 'event')}, {projection.lag_bytes:,} bytes"
+    if projection.state == "unavailable":
+        return f"unavailable: {one_line(projection.reason)}"
+    if projection.state == "missing":
+        return f"not built yet (still read from the log: {lag})"
+    return f"behind (still read from the log: {lag})" if projection.state == "behind" else projection.state

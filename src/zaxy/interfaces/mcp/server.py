@@ -1,0 +1,171 @@
+"""The MCP server over stdio. Importing this module imports the SDK."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import signal
+import sys
+from collections.abc import Sequence
+
+import anyio
+from mcp.server import Server, ServerRequestContext
+from mcp.shared.exceptions import MCPError
+from mcp.types import (
+    INVALID_PARAMS,
+    CallToolRequestParams,
+    CallToolResult,
+    ListToolsResult,
+    PaginatedRequestParams,
+    TextContent,
+    ToolAnnotations,
+)
+from mcp.types import Tool as ListedTool
+
+from zaxy import __version__
+from zaxy.config import Settings
+from zaxy.errors import ZaxyError
+from zaxy.fabric import MemoryFabric
+from zaxy.interfaces.mcp.arguments import ArgumentChecker, Arguments, authorize, shown
+from zaxy.interfaces.mcp.tools import INSTRUCTIONS, TOOLS, Tool
+from zaxy.interfaces.mcp.transport import LineTransport, standard_descriptors
+from zaxy.interfaces.serialize import dump, error_json
+
+logger = logging.getLogger("zaxy.mcp")
+
+_ENDING_SIGNALS = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP)
+
+
+def serve_stdio(settings: Settings) -> None:
+    """Serve the memory's tools on standard input and output until the input ends or a signal asks to end.
+
+    Standard output carries the protocol only; messages for people go to standard error. A call that has begun is
+    finished before this returns.
+
+    Args:
+        settings: Where everything is, and the admin token.
+
+    Raises:
+        InvalidInputError: A setting cannot be used.
+        MissingDependencyError: The graph back end is not part of this installation.
+        UnavailableError: Standard output is closed.
+    """
+    logging.basicConfig(level=logging.WARNING, stream=sys.stderr, format="zaxy: %(levelname)s: %(message)s")
+    anyio.run(_serve, settings)
+
+
+async def _serve(settings: Settings) -> None:
+    fabric = MemoryFabric(
+        settings.eventloom_path, session_id=settings.session_id, projection_backend=settings.projection_backend
+    )
+    async with fabric:
+        calls = ToolCalls(fabric, settings.admin_token)
+        with standard_descriptors() as descriptors:
+            transport = LineTransport(*descriptors)
+            async with anyio.create_task_group() as tasks:
+                tasks.start_soon(_stop_on_signal, transport)
+                async with transport.streams() as (incoming, outgoing):
+                    server = build_server(calls)
+                    await server.run(incoming, outgoing, server.create_initialization_options())
+                tasks.cancel_scope.cancel()
+        await calls.finish()
+
+
+async def _stop_on_signal(transport: LineTransport) -> None:
+    with anyio.open_signal_receiver(*_ENDING_SIGNALS) as signals:
+        async for _ in signals:
+            transport.stop()
+
+
+class ToolCalls:
+    """Runs the tools on a memory; a call that has begun is finished, whether or not its client waits for it.
+
+    Args:
+        memory: What the tools work on.
+        admin_token: What guarded tools ask for; None lets every call pass.
+        tools: Which tools there are.
+    """
+
+    def __init__(self, memory: MemoryFabric, admin_token: str | None = None, tools: Sequence[Tool] = TOOLS) -> None:
+        self._memory = memory
+        self._admin_token = admin_token
+        self._tools = {tool.name: (tool, ArgumentChecker(tool.name, tool.takes)) for tool in tools}
+        self._under_way: set[asyncio.Task[CallToolResult]] = set()
+
+    async def call(self, name: str, arguments: Arguments) -> CallToolResult:
+        """Run a tool. Whatever goes wrong in it is a result that says so.
+
+        Raises:
+            MCPError: There is no such tool.
+        """
+        if name not in self._tools:
+            raise MCPError(INVALID_PARAMS, f"Unknown tool: {shown(name)}; there are {', '.join(self._tools)}")
+        task = asyncio.create_task(self._run(*self._tools[name], arguments))
+        self._under_way.add(task)
+        task.add_done_callback(self._under_way.discard)
+        return await asyncio.shield(task)
+
+    async def finish(self) -> None:
+        """Wait for the calls that are under way."""
+        while self._under_way:
+            await asyncio.wait(self._under_way)
+
+    async def _run(self, tool: Tool, checker: ArgumentChecker, arguments: Arguments) -> CallToolResult:
+        try:
+            checker.check(arguments)
+            if tool.is_guarded:
+                authorize(arguments, self._admin_token)
+            reply = await tool.run(self._memory, arguments)
+        except ZaxyError as error:
+            return _failure(error)
+        except Exception as error:  # a defect must cost one call, not the server
+            logger.exception("%s failed", tool.name)
+            told = f"{tool.name} failed in an unforeseen way ({type(error).__name__})"
+            return _failure(ZaxyError(told, remedy="the server's standard error says more"))
+        return CallToolResult(content=[TextContent(type="text", text=reply.text)], structured_content=reply.structured)
+
+
+def _failure(error: ZaxyError) -> CallToolResult:
+    """Return an error as JSON text only: some clients hold any structured content against the tool's output schema."""
+    text = dump(error_json(error)).encode("utf-8", "replace").decode("utf-8")
+    return CallToolResult(content=[TextContent(type="text", text=text)], is_error=True)
+
+
+def build_server(calls: ToolCalls) -> Server[dict[str, object]]:
+    """Return the SDK's server for the tools."""
+
+    async def list_tools(
+        _context: ServerRequestContext[dict[str, object]], _params: PaginatedRequestParams | None
+    ) -> ListToolsResult:
+        return ListToolsResult(tools=[_listed(tool) for tool in TOOLS])
+
+    async def call_tool(
+        _context: ServerRequestContext[dict[str, object]], params: CallToolRequestParams
+    ) -> CallToolResult:
+        return await calls.call(params.name, params.arguments or {})
+
+    return Server(
+        "zaxy-memory",
+        version=__version__,
+        title="Zaxy memory",
+        description="A durable, cited memory: an append-only event log and what is derived from it",
+        instructions=INSTRUCTIONS,
+        on_list_tools=list_tools,
+        on_call_tool=call_tool,
+    )
+
+
+def _listed(tool: Tool) -> ListedTool:
+    return ListedTool(
+        name=tool.name,
+        title=tool.title,
+        description=tool.description,
+        input_schema=tool.takes,
+        output_schema=tool.gives,
+        annotations=ToolAnnotations(
+            read_only_hint=tool.reads_only,
+            destructive_hint=tool.is_destructive,
+            idempotent_hint=tool.reads_only,
+            open_world_hint=False,
+        ),
+    )
