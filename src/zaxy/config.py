@@ -25,6 +25,7 @@ _FROM_PROFILE: Final = frozenset(
     {"PROJECTION_BACKEND", "EVENTLOOM_PATH", "EVENTLOOM_THREAD", "EMBEDDED_GRAPH_PATH", "QUERY_DEFAULT_LIMIT"}
 )
 _INSIDE_PROJECT: Final = frozenset({"EVENTLOOM_PATH", "EMBEDDED_GRAPH_PATH"})
+_LONGEST_NUMBER: Final = 18
 _LARGEST_PROFILE_BYTES: Final = 64 * 1024
 
 
@@ -85,22 +86,24 @@ def load_settings(
     Raises:
         InvalidInputError: A setting has a value that cannot be used; the message names it and where it comes from.
     """
-    outside = dict(os.environ if environment is None else environment)
+    outside = os.environ if environment is None else environment
     base = folder or Path.cwd()
-    values = {**_read_profile(base), **{name: value for name, value in outside.items() if value != ""}}
+    profile = _read_profile(base)
+    set_outside = {name: value for name, value in outside.items() if value != ""}
+    values = {**profile, **set_outside}
     given = eventloom_path if eventloom_path is not None else values.get("EVENTLOOM_PATH", DEFAULT_LOOM)
     if not str(given).strip():
         raise InvalidInputError("the path of the loom is empty", remedy="name a folder such as .eventloom")
     loom = base / given
     thread = values.get("EVENTLOOM_THREAD", DEFAULT_SESSION) if session_id is None else session_id
-    graph_path = values.get("EMBEDDED_GRAPH_PATH")
-    # the profile that `init` writes names the graph inside the default loom; another loom keeps its own
-    own_loom = eventloom_path is None or base / values.get("EVENTLOOM_PATH", DEFAULT_LOOM) == loom
+    graph_path = set_outside.get("EMBEDDED_GRAPH_PATH")
+    if graph_path is None and base / profile.get("EVENTLOOM_PATH", DEFAULT_LOOM) == loom:
+        graph_path = profile.get("EMBEDDED_GRAPH_PATH")  # the profile's graph belongs to the profile's loom
     return Settings(
         eventloom_path=loom,
         session_id=check_session_id(thread),
         projection_backend=projection_backend or values.get("PROJECTION_BACKEND", "embedded"),
-        graph_path=base / graph_path if graph_path and own_loom else None,
+        graph_path=base / graph_path if graph_path else None,
         query_default_limit=_number(values, "QUERY_DEFAULT_LIMIT", 10, low=1, high=1_000),
         fsync=_choice(values, "EVENTLOOM_FSYNC", "always", FSYNC_POLICIES),
         max_event_bytes=_number(values, "EVENTLOOM_MAX_EVENT_BYTES", 1024 * 1024, low=1_024, high=32 * 1024 * 1024),
@@ -113,7 +116,7 @@ def _number(values: Mapping[str, str], name: str, default: int, *, low: int, hig
     text = values.get(name)
     if text is None:
         return default
-    if not text.strip().isdecimal() or not low <= int(text) <= high:
+    if len(text) > _LONGEST_NUMBER or not text.strip().isdecimal() or not low <= int(text) <= high:
         raise InvalidInputError(f"{name} is {text[:40]!r}", remedy=f"set it to a number from {low:,} to {high:,}")
     return int(text)
 
@@ -133,23 +136,33 @@ def _secret(values: Mapping[str, str], name: str) -> str | None:
     if path is None:
         return None
     try:
-        return Path(path).read_text(encoding="utf-8").strip() or None
+        secret = Path(path).read_text(encoding="utf-8").strip()
     except (OSError, UnicodeDecodeError) as error:
         raise NotFoundError(f"{name}_FILE names {path}, which cannot be read", remedy="name a readable file") from error
+    if not secret:
+        raise InvalidInputError(f"{name}_FILE names {path}, which is empty", remedy="write the secret into it")
+    return secret
 
 
 def _read_profile(folder: Path) -> dict[str, str]:
     """Return the settings of the project's own file that a project may set."""
     try:
-        raw = (folder / LOCAL_PROFILE).read_bytes()[:_LARGEST_PROFILE_BYTES]
+        with (folder / LOCAL_PROFILE).open("rb") as file:
+            raw = file.read(_LARGEST_PROFILE_BYTES)
     except OSError:
         return {}
     values: dict[str, str] = {}
     for line in raw.decode("utf-8", "replace").splitlines():
         name, separator, value = line.strip().removeprefix("export ").partition("=")
         name, value = name.strip(), value.strip().strip("\"'")
-        if separator and name in _FROM_PROFILE and value:
-            if name in _INSIDE_PROJECT and not (folder / value).resolve().is_relative_to(folder.resolve()):
-                continue
+        allowed = name in _FROM_PROFILE and (name not in _INSIDE_PROJECT or _lies_inside(folder / value, folder))
+        if separator and value and allowed:
             values[name] = value
     return values
+
+
+def _lies_inside(path: Path, folder: Path) -> bool:
+    try:
+        return path.resolve().is_relative_to(folder.resolve())
+    except (OSError, RuntimeError, ValueError):  # links in a circle, a NUL in the name
+        return False

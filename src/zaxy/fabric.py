@@ -63,7 +63,7 @@ class Memory:
         self.loom = Eventloom(settings.eventloom_path, clock=self.clock, options=options)
         terms = analyzer(settings.search_language)
         search = Tier(SearchBackend(settings.search_path, terms))
-        graph = Tier(GraphBackend(settings.embedded_graph_path, terms.terms))
+        graph = Tier(GraphBackend(settings.embedded_graph_path, terms))
         self.catchup = Catchup(self.loom, [search, graph], extract)
         self.recall = RecallService(
             self.loom, self.catchup, search=search, graph=graph, analyzer=terms, extract=extract, clock=self.clock

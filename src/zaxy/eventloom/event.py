@@ -62,8 +62,11 @@ class Event:
 
     @property
     def recorded_moment(self) -> int:
-        """``recorded_at`` in microseconds since 1970 UTC."""
-        return parse_time(self.recorded_at)
+        """``recorded_at`` in microseconds since 1970 UTC; 0 where another program's log has no time there."""
+        try:
+            return parse_time(self.recorded_at)
+        except InvalidInputError:
+            return 0
 
     @property
     def occurred_moment(self) -> int:
@@ -74,7 +77,7 @@ class Event:
                 return parse_time(told)
             except InvalidInputError:  # a log that another program wrote may hold anything there
                 pass
-        return parse_time(self.recorded_at)
+        return self.recorded_moment
 
     @property
     def occurred_at(self) -> str:

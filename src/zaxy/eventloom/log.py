@@ -10,11 +10,12 @@ from typing import Any
 
 from zaxy.clock import Clock, SystemClock
 from zaxy.errors import InvalidInputError
+from zaxy.eventloom.batch import Outcome
 from zaxy.eventloom.event import Draft, Event
 from zaxy.eventloom.layout import LOG_SUFFIX, LogLayout
 from zaxy.eventloom.reader import Head, LogReader
 from zaxy.eventloom.verification import IntegrityReport, verify_log
-from zaxy.eventloom.writer import LogWriter, Outcome, WriterOptions
+from zaxy.eventloom.writer import LogWriter, WriterOptions
 from zaxy.ids import check_session_id
 
 

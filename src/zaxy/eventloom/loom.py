@@ -14,11 +14,12 @@ from typing import Any, Final
 
 from zaxy.clock import Clock, SystemClock
 from zaxy.errors import IntegrityError, InvalidInputError, NotFoundError
+from zaxy.eventloom.batch import Outcome
 from zaxy.eventloom.changes import ChangeReader
 from zaxy.eventloom.event import Draft, Event
 from zaxy.eventloom.layout import LOG_SUFFIX
 from zaxy.eventloom.log import EventLog
-from zaxy.eventloom.writer import Outcome, WriterOptions
+from zaxy.eventloom.writer import WriterOptions
 from zaxy.files.durable import make_directories, replace_file
 from zaxy.files.lock import locked
 from zaxy.ids import Citation, EventRef, check_session_id

@@ -7,6 +7,7 @@ creates nothing, so a log on read-only storage is read in place.
 from __future__ import annotations
 
 import contextlib
+import itertools
 import os
 from collections import deque
 from collections.abc import Callable, Iterator
@@ -18,9 +19,11 @@ from zaxy.eventloom.event import Event
 from zaxy.eventloom.files import LogFiles, OpenFile
 from zaxy.eventloom.layout import LogLayout
 from zaxy.eventloom.records import BadRecordError, Record, check_record, read_record
-from zaxy.eventloom.scan import UNKNOWN, ChainState, begins_a_record, damaged, read_line, unterminated, walk
+from zaxy.eventloom.scan import UNKNOWN, ChainState, begins_a_record, damaged, read_lines, unterminated, walk
 from zaxy.eventloom.tail import indexed_record, known_end, last_line, record_time
 
+_FIRST_LINES: Final = 50
+_FIRST_BYTES: Final = 1024 * 1024
 _FOREIGN: Final = frozenset(
     {"not_json", "bad_utf8", "not_an_object", "bad_envelope", "non_canonical", "too_deep", "torn"}
 )
@@ -145,6 +148,8 @@ class LogReader:
                     return
                 inode = file.inode
                 state = start(file) if reached is None else ChainState(reached.seq, reached.digest, 0)
+                if reached is None and state.seq:
+                    reached = ChainState(state.seq, state.digest)
                 read: Read | None = None
                 for read in self._walk_file(file, state):
                     yield read
@@ -179,19 +184,20 @@ class LogReader:
 
     def _refusal(self, finding: LogFindingError) -> IntegrityError | NotALogError:
         """Return the error for callers: a damaged log, or no log at all."""
-        if finding.seq == 1 and finding.code in _FOREIGN and not self._begins_like_a_log():
+        if finding.seq == 1 and finding.code in _FOREIGN and not self.begins_like_a_log():
             return NotALogError(
                 f"{self._layout.active} is not an Eventloom log: {finding.message}", remedy="name another file"
             )
         return damaged(self._layout.session_id, finding.seq, finding.message)
 
-    def _begins_like_a_log(self) -> bool:
+    def begins_like_a_log(self) -> bool:
+        """Whether any of the first lines looks like a record: then this is a log, however damaged."""
         file = self.files.last()
         if file is None:
             return False
         with file:
-            line = read_line(file.descriptor, 0)
-            return line is not None and begins_a_record(line)
+            lines = itertools.islice(read_lines(file.descriptor, 0, min(file.size, _FIRST_BYTES)), _FIRST_LINES)
+            return any(begins_a_record(line) for line in lines)
 
     def replay(self, from_seq: int = 1, to_seq: int | None = None) -> Iterator[Event]:
         """Yield events in order, each checked against its hash and its predecessor.
@@ -212,7 +218,7 @@ class LogReader:
                 if to_seq is not None and read.seq >= to_seq:  # what lies behind the range is not looked at
                     return
         except LogFindingError as finding:
-            if finding.code != "torn" or not self._begins_like_a_log():
+            if finding.code != "torn" or not self.begins_like_a_log():
                 raise self._refusal(finding) from finding
 
     # ---- single events
@@ -253,7 +259,7 @@ class LogReader:
             try:
                 newest.extend(self._walk_file(file, start))
             except LogFindingError as finding:
-                if finding.code != "torn" or not self._begins_like_a_log():
+                if finding.code != "torn" or not self.begins_like_a_log():
                     raise self._refusal(finding) from finding
         if not newest:
             indexed = self.read(state.seq) if state.seq else None
@@ -292,7 +298,7 @@ class LogReader:
                 event = read.record.event(self._layout.session_id, read.seq)
                 yield Located(event, read.end, read.first_seq, read.inode, read.length)
         except LogFindingError as finding:
-            if finding.code != "torn" or not self._begins_like_a_log():
+            if finding.code != "torn" or not self.begins_like_a_log():
                 raise self._refusal(finding) from finding
 
     def _offset_behind(self, file: OpenFile, seq: int, digest: str, place: tuple[int, int]) -> int:

@@ -7,7 +7,6 @@ from typing import Final
 
 from zaxy.eventloom.layout import LogLayout
 from zaxy.eventloom.reader import LogFindingError, LogReader
-from zaxy.eventloom.scan import begins_a_record, read_line
 
 CHAIN_BLIND_SPOTS: Final = (
     "a hash chain alone does not see a cut tail, a whole rewritten chain, a deleted session or a restored older copy"
@@ -86,21 +85,16 @@ def verify_log(layout: LogLayout, reader: LogReader) -> IntegrityReport:
 def _finding(
     reader: LogReader, session_id: str, total: int, head: str | None, error: LogFindingError
 ) -> IntegrityReport:
-    if error.code == "torn" and (total or _begins_a_log(reader)):
+    if error.code == "torn" and (total or reader.begins_like_a_log()):
         message = "an unfinished write follows the last event; the next append sets it aside"
         finding = Finding("torn_tail", session_id, error.seq, message, error.path)
         return IntegrityReport(True, total, session_id=session_id, head=head, findings=(finding,))
-    code = "missing_start" if error.code == "missing" and total == 0 else error.code
+    code = error.code
+    if total == 0 and not reader.begins_like_a_log():
+        code = "not_a_log"
+    elif total == 0 and code == "missing":
+        code = "missing_start"
     finding = Finding(code, session_id, error.seq, error.message, error.path)
     return IntegrityReport(
         False, total, finding.seq, finding.message, session_id=session_id, head=head, findings=(finding,)
     )
-
-
-def _begins_a_log(reader: LogReader) -> bool:
-    file = reader.files.last()
-    if file is None:
-        return False
-    with file:
-        line = read_line(file.descriptor, 0)
-        return line is not None and begins_a_record(line)

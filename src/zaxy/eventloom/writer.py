@@ -15,18 +15,19 @@ from collections import deque
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
-from typing import Final, NamedTuple
+from typing import Final
 
 from zaxy.clock import Clock, format_time
-from zaxy.errors import DurabilityUnknownError, InvalidInputError, ZaxyError
+from zaxy.errors import DurabilityUnknownError, ZaxyError
+from zaxy.eventloom.batch import Batch, Outcome
 from zaxy.eventloom.changes import ChangeWriter
-from zaxy.eventloom.envelope import HASH_PREFIX, PreparedEvent, prepare, seal
-from zaxy.eventloom.event import SOURCE_KEY, Draft, Event
-from zaxy.eventloom.index import Entry, LogIdentity, SideIndex, digest_key, pack
+from zaxy.eventloom.envelope import PreparedEvent, prepare
+from zaxy.eventloom.event import Draft
+from zaxy.eventloom.index import Entry, LogIdentity, SideIndex, pack
+from zaxy.eventloom.keys import KnownKeys
 from zaxy.eventloom.layout import LogLayout
 from zaxy.eventloom.reader import LogReader
-from zaxy.eventloom.scan import ChainState
-from zaxy.eventloom.tail import Tail, entries_of, find_tail, mark_told, untold_repairs
+from zaxy.eventloom.tail import Tail, find_tail, mark_told, untold_repairs
 from zaxy.files.durable import CacheFile, append_durably, make_directories, move_file, open_log, sync, sync_directory
 from zaxy.files.lock import locked
 
@@ -36,8 +37,6 @@ _CLOCK_TOLERANCE_MICROSECONDS: Final = 1_000_000
 """How far the wall clock may go back before the log says so: small corrections by NTP are not worth an event."""
 
 _GROUP_EVENTS: Final = 10_000
-_SUFFIX_BYTES: Final = 8
-_LAST_SEQ: Final = 10**12 - 1
 _SYNC_INTERVAL_MICROSECONDS: Final = 1_000_000
 LOG_ACTOR: Final = "zaxy"
 
@@ -63,13 +62,6 @@ class WriterOptions:
     fsync: FsyncPolicy = FsyncPolicy.ALWAYS
     max_event_bytes: int = 1024 * 1024
     lock_timeout_seconds: float = 30.0
-
-
-class Outcome(NamedTuple):
-    """What became of one draft: its event, and whether it is new (False: the log already held its key)."""
-
-    event: Event
-    added: bool
 
 
 @dataclass(slots=True)
@@ -108,7 +100,7 @@ class LogWriter:
         self._tail: Tail | None = None
         self._index: CacheFile | None = None
         self._untold = False
-        self._keys: dict[int, list[int]] | None = None
+        self._keys = KnownKeys(self._reader)
         self._dead: ZaxyError | None = None
         self._synced_at = 0
 
@@ -177,7 +169,7 @@ class LogWriter:
 
     def _forget_tail(self) -> None:
         self._tail = None
-        self._keys = None
+        self._keys.forget()
         if self._index is not None:
             self._index.close()
             self._index = None
@@ -229,7 +221,7 @@ class LogWriter:
             if named is None:
                 make_directories(path.parent)
             self._descriptor = open_log(path, create=True)
-        self._keys = None
+        self._keys.forget()
         if self._index is not None:
             self._index.close()
             self._index = None
@@ -240,7 +232,15 @@ class LogWriter:
     def _write(self, group: Sequence[_Ticket]) -> None:
         descriptor, tail = self._open()
         notices = self._notices(tail)
-        batch = _Batch(self, tail, notices, sum(len(ticket.prepared) for ticket in group))
+        batch = Batch(
+            self._layout.session_id,
+            tail,
+            self._keys,
+            now=self._clock.now(),
+            count=sum(len(ticket.prepared) for ticket in group),
+            notices=notices,
+            durable=self._options.fsync is FsyncPolicy.ALWAYS,
+        )
         results = [[batch.add(item) for item in ticket.prepared] for ticket in group]
         if batch.lines:
             synced = self._is_due()
@@ -249,7 +249,7 @@ class LogWriter:
             )
             if tail.state.offset == 0:  # the name may be new: before the first acknowledgement it must be durable
                 sync_directory(self._layout.folder)
-            self._tail = Tail(batch.state, tail.identity, batch.recorded_at)
+            self._tail = Tail(batch.state, tail.identity, batch.entries[-1].recorded_at)
             self._extend_index(tail.identity, batch.entries, batch.state.seq)
             self._changes.note(self._layout.session_id, batch.state.seq)
             if self._untold:
@@ -298,34 +298,6 @@ class LogWriter:
             self._index = None
             logger.warning("the side index of %s could not be written (%s)", self._layout.active, error)
 
-    # ---- idempotency keys
-
-    def known_event(self, key: str) -> Event | None:
-        """Return the event that the log holds for a key. The caller holds the log's lock."""
-        if self._keys is None:
-            self._keys = self._load_keys()
-        for seq in self._keys.get(digest_key(key), ()):
-            event = self._reader.read(seq)
-            if event is not None and event.payload.get(SOURCE_KEY) == key:
-                return event
-        return None
-
-    def remember_key(self, digest: int, seq: int) -> None:
-        """Note under which key an event was just appended."""
-        if self._keys is not None and digest:
-            self._keys.setdefault(digest, []).append(seq)
-
-    def _load_keys(self) -> dict[int, list[int]]:
-        keys: dict[int, list[int]] = {}
-        with contextlib.ExitStack() as stack:
-            for file in [stack.enter_context(file) for file in self._reader.files.all()]:
-                for seq, entry in enumerate(entries_of(file.descriptor, file.index), file.segment.first_seq):
-                    if entry.key_digest:
-                        keys.setdefault(entry.key_digest, []).append(seq)
-        return keys
-
-    # ---- rotation
-
     def rotate(self) -> str | None:
         """Close the active file into `archive/`; the next file goes on with its seq and its chain.
 
@@ -350,60 +322,3 @@ class LogWriter:
             notice = _Ticket([prepare(Draft("log.rotated", LOG_ACTOR, {**closed, "head": tail.state.digest}))])
             self._write([notice])
             return str(target)
-
-
-class _Batch:
-    """The lines of one write, sealed one after the other."""
-
-    def __init__(self, writer: LogWriter, tail: Tail, notices: Sequence[PreparedEvent], count: int) -> None:
-        self.writer = writer
-        self.recorded_at = tail.recorded_at
-        self.lines: list[bytes] = []
-        self.entries: list[Entry] = []
-        self._seq, self._digest, self._offset = tail.state.seq, tail.state.digest, tail.state.offset
-        self._notices = list(notices)
-        self._new: dict[str, Event] = {}
-        self._now = writer._clock.now()
-        self._now_text = format_time(self._now)
-        self._random = os.urandom(_SUFFIX_BYTES * (count + len(self._notices))).hex()
-        self._durable = writer._options.fsync is FsyncPolicy.ALWAYS
-
-    @property
-    def state(self) -> ChainState:
-        """Where the chain stands behind the last line."""
-        return ChainState(self._seq, self._digest, self._offset)
-
-    def add(self, item: PreparedEvent) -> Outcome:
-        key = item.key
-        if key is not None:
-            known = self._new.get(key) or self.writer.known_event(key)
-            if known is not None:
-                return Outcome(known, added=False)
-        while self._notices:
-            self._seal(self._notices.pop(0))
-        event = self._seal(item)
-        if key is not None:
-            self._new[key] = event
-        return Outcome(event, added=True)
-
-    def _seal(self, item: PreparedEvent) -> Event:
-        if self._seq >= _LAST_SEQ:
-            raise InvalidInputError("the log has no sequence numbers left", remedy="start another session")
-        at = len(self.lines) * 2 * _SUFFIX_BYTES
-        line, event = seal(
-            item,
-            session_id=self.writer._layout.session_id,
-            seq=self._seq + 1,
-            previous=self._digest,
-            recorded_at=self._now_text,
-            suffix=self._random[at : at + 2 * _SUFFIX_BYTES],
-            durable=self._durable,
-        )
-        key_digest = digest_key(item.key)
-        self.lines.append(line)
-        self.entries.append(Entry(self._offset, self._now, key_digest))
-        self.writer.remember_key(key_digest, event.seq)
-        self.recorded_at = self._now
-        self._seq, self._digest = event.seq, event.hash[len(HASH_PREFIX) :]
-        self._offset += len(line)
-        return event

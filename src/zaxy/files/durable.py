@@ -10,6 +10,7 @@ import contextlib
 import errno
 import os
 import secrets
+import shutil
 import stat
 from collections.abc import Iterator
 from pathlib import Path
@@ -325,3 +326,15 @@ def rename_beside(path: Path, name: str) -> Path:
     target = path.with_name(name)
     os.rename(path, target)
     return target
+
+
+def copy_files(source: Path, target: Path) -> None:
+    """Copy the files of a folder, not its subfolders, into a new one: a private copy, not synced.
+
+    Raises:
+        OSError: As the system reports it.
+    """
+    target.mkdir()
+    for path in source.iterdir():
+        if path.is_file():
+            shutil.copyfile(path, target / path.name)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import json
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -66,4 +67,8 @@ def error_json(error: ZaxyError) -> dict[str, Any]:
 
 def dump(value: Any) -> str:
     """Return a result as JSON text, indented by two."""
-    return orjson.dumps(to_json(value), option=orjson.OPT_INDENT_2).decode("utf-8")
+    plain = to_json(value)
+    try:
+        return orjson.dumps(plain, option=orjson.OPT_INDENT_2).decode("utf-8")
+    except TypeError:  # integers beyond 64 bits in an older log, a path that is not UTF-8
+        return json.dumps(plain, indent=2)

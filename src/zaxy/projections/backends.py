@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
@@ -59,11 +58,11 @@ class GraphBackend:
 
     Attributes:
         path: The file.
-        analyze: Turns names into terms.
+        text_analyzer: Turns names into terms.
     """
 
     path: Path
-    analyze: Callable[[str], list[str]]
+    text_analyzer: Analyzer
     name: str = "graph"
 
     def exists(self) -> bool:
@@ -73,11 +72,15 @@ class GraphBackend:
         if resolve is not None:
             self.path.parent.mkdir(parents=True, exist_ok=True)
         return LadybugGraph(
-            self.path, analyze=self.analyze, read_only=resolve is None, buffer_pool_size=_BUFFER_POOL_BYTES
+            self.path,
+            analyze=self.text_analyzer.terms,
+            read_only=resolve is None,
+            buffer_pool_size=_BUFFER_POOL_BYTES,
+            about=self.text_analyzer.language,
         )
 
     def memory(self) -> MemoryGraph:
-        return MemoryGraph(self.analyze)
+        return MemoryGraph(self.text_analyzer.terms)
 
     def layered(self, base: LadybugGraph | None, tail: MemoryGraph) -> GraphReader:
         return tail if base is None else LayeredGraph(base, tail)

@@ -28,6 +28,7 @@ TAIL_BYTES: Final = 1024 * 1024
 
 _OTHER_WRITER_SECONDS: Final = 10.0
 _PAUSE_SECONDS: Final = 0.02
+_REFRESH_ROUNDS: Final = 4
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,10 +60,13 @@ class Catchup:
         """Held while tiers are read or changed; whoever asks a tier holds it too."""
         self._loom = loom
         self._tiers = list(tiers)
-        self._reading = Follower(loom, extract)
-        self._feeding = Follower(loom, extract)
+        damage: dict[str, str] = {}
+        self._reading = Follower(loom, extract, damage)
+        self._feeding = Follower(loom, extract, damage)
         self._writing = threading.Lock()
         self._seen: dict[str, LogStat] = {}
+        self._waiting: dict[str, LogStat] = {}
+        """Logs that were found to have grown and were not read yet; whichever thread comes first reads them."""
 
     # ---- before an answer
 
@@ -75,23 +79,27 @@ class Catchup:
         Raises:
             BusyError: A store holds what the log does not confirm, and another process writes to it.
         """
-        try:
+        for _ in range(_REFRESH_ROUNDS):
             with self.lock:
                 self._refresh_tiers()
-                pending = self._pending()
-                behind = sum(bytes_behind(self._positions(name), stat) for name, stat in pending.items())
+                self._waiting.update(self._pending())
+                behind = sum(bytes_behind(self._positions(name), stat) for name, stat in self._waiting.items())
             if behind > TAIL_BYTES:
                 self._catch_up_or_wait(progress)
             with self.lock:
-                for session_id, stat in pending.items():
+                for session_id, stat in list(self._waiting.items()):
                     self._read_tail(session_id, stat)
-        except BaseException:
-            self._reading.sweep_next()  # what was found to be pending must be found again
-            raise
+                    del self._waiting[session_id]
+                if not any(tier.went_back for tier in self._tiers):
+                    return  # else a store was given up meanwhile, and all that it held is to be read again
 
     def _refresh_tiers(self) -> None:
         for tier in self._tiers:
             tier.refresh()
+            if tier.went_back:
+                tier.went_back = False
+                self._seen.clear()
+                self._reading.sweep_next()
 
     def _positions(self, session_id: str) -> list[Position | None]:
         return [tier.position(session_id) for tier in self._tiers]
@@ -138,10 +146,15 @@ class Catchup:
         holders = [tier for tier in self._tiers if session_id in tier.committed()]
         deadline = time.monotonic() + _OTHER_WRITER_SECONDS
         while holders:
-            with writers(holders, self._reading) as stores:
-                if stores and not drop_session(stores, session_id):
-                    feed(stores, self._reading, None)
-                holders = [] if stores else holders
+            try:
+                with writers(holders, self._reading, self.lock) as stores:
+                    if stores and not drop_session(stores, session_id):
+                        feed(stores, self._reading, None)
+                    holders = [] if stores else holders
+            except WriteFailedError as error:
+                for tier in holders:
+                    tier.give_up(f"holds what the log does not confirm and cannot be written ({error.message})")
+                break
             if holders and time.monotonic() >= deadline:
                 raise BusyError(
                     f"the projections hold a session {session_id} that the log does not confirm, and another process "
@@ -188,7 +201,7 @@ class Catchup:
         if not self._writing.acquire(blocking=False):
             return False
         try:
-            with writers(self._tiers, self._feeding) as stores:
+            with writers(self._tiers, self._feeding, self.lock) as stores:
                 if stores is None:
                     return False
                 feed(stores, self._feeding, progress)
@@ -211,7 +224,7 @@ class Catchup:
             BusyError: Another process writes to a store.
             ProjectionError: A store could not be written.
         """
-        with self._writing, writers(self._tiers, self._feeding) as stores:
+        with self._writing, writers(self._tiers, self._feeding, self.lock) as stores:
             if stores is None:
                 raise BusyError("another process writes to a projection", remedy="try again")
             emptied: list[OpenStore] = stores
@@ -256,7 +269,7 @@ class Catchup:
     def warnings(self) -> list[str]:
         """Return what a caller should know of damaged logs and rebuilt stores; notices are given once."""
         with self.lock:
-            told = self._reading.warnings() + self._feeding.warnings()
+            told = self._reading.warnings() + self._feeding.notices()
             for tier in self._tiers:
                 told += tier.warnings
                 tier.warnings = []

@@ -38,10 +38,17 @@ class _Batch:
 
 
 @contextlib.contextmanager
-def writers(tiers: Sequence[AnyTier], follower: Follower) -> Iterator[list[OpenStore] | None]:
+def writers(
+    tiers: Sequence[AnyTier], follower: Follower, lock: contextlib.AbstractContextManager[bool]
+) -> Iterator[list[OpenStore] | None]:
     """Open the durable stores for writing; gives None when another process has one of them.
 
     A store that cannot be used is set aside, and a new one is begun.
+
+    Args:
+        tiers: Whose stores.
+        follower: Reads the logs.
+        lock: Held while a tier changes.
 
     Raises:
         ProjectionError: A store cannot be made.
@@ -52,7 +59,7 @@ def writers(tiers: Sequence[AnyTier], follower: Follower) -> Iterator[list[OpenS
             held = try_lock(tier.lock)
             if held is not None:
                 stack.callback(unlock, held)
-            store = None if held is None else _open(tier, follower)
+            store = None if held is None else _open(tier, follower, lock)
             if store is None:
                 opened = None
                 break
@@ -61,14 +68,15 @@ def writers(tiers: Sequence[AnyTier], follower: Follower) -> Iterator[list[OpenS
         yield opened
 
 
-def _open(tier: AnyTier, follower: Follower) -> DurableStore | None:
+def _open(tier: AnyTier, follower: Follower, lock: contextlib.AbstractContextManager[bool]) -> DurableStore | None:
     store: DurableStore
     try:
         store = tier.backend.open(follower.resolve)
     except BusyError:
         return None
     except ProjectionError as error:
-        tier.put_aside(error)
+        with lock:
+            tier.put_aside(error)
         store = tier.backend.open(follower.resolve)
     return store
 

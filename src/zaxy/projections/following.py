@@ -29,14 +29,15 @@ class Follower:
     Args:
         loom: The log.
         extract: What an event means.
+        damage: Which logs are damaged, by session; followers of one process share it, so that the last look counts.
     """
 
-    def __init__(self, loom: Eventloom, extract: Extract) -> None:
+    def __init__(self, loom: Eventloom, extract: Extract, damage: dict[str, str]) -> None:
         self.loom = loom
         self._extract = extract
         self._changes = loom.changes()
         self._next_sweep = 0.0
-        self._damage: dict[str, str] = {}
+        self._damage = damage
         self._notices: list[str] = []
 
     def changed(self) -> tuple[dict[str, LogStat], bool]:
@@ -90,11 +91,14 @@ class Follower:
         self._notices.append(text)
         logger.warning(text)
 
+    def notices(self) -> list[str]:
+        """Return what was noted since the last call."""
+        told, self._notices = self._notices, []
+        return told
+
     def warnings(self) -> list[str]:
         """Return which logs are damaged, and the notices, which are given once."""
-        told = sorted(self._damage.values()) + self._notices
-        self._notices = []
-        return told
+        return sorted(self._damage.values()) + self.notices()
 
 
 def place(located: Located, stat: LogStat) -> Position:

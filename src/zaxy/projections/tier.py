@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Final, Generic, Protocol, TypeVar
 
-from zaxy.errors import ProjectionError
+from zaxy.errors import BusyError, ProjectionError
 from zaxy.ids import EventRef
 from zaxy.projections.protocols import Position, Projection
 from zaxy.vocabulary.model import Meaning
@@ -83,6 +83,9 @@ class Tier(Generic[DurableT, MemoryT, ViewT_co]):
     def __init__(self, backend: Backend[DurableT, MemoryT, ViewT_co]) -> None:
         self.backend = backend
         self.warnings: list[str] = []
+        self._given_up = False
+        self.went_back = False
+        """Whether the durable layer lost something since this was last set to False."""
         self._base: DurableT | None = None
         self._tail: MemoryT = backend.memory()
         self._meanings: dict[str, list[Meaning]] = {}
@@ -127,26 +130,55 @@ class Tier(Generic[DurableT, MemoryT, ViewT_co]):
         """
         try:
             if self._base is None:
-                if not self.backend.exists():
+                if self._given_up or not self.backend.exists():
                     return False
                 self._base = self.backend.open(None)
             elif not self._base.refresh():
                 return False
-            self._committed = self._base.cursor()
+            committed = self._base.cursor()
+        except BusyError:  # it is being made or rewritten right now: what was read before, and the tail, still hold
+            return False
         except ProjectionError as error:
             self.put_aside(error)
             return True
-        self._prune()
+        self._take_over(committed)
         return True
+
+    def _take_over(self, committed: Mapping[str, Position]) -> None:
+        """Go by a new cursor; where it went back, what it lacks has to be read from the log again."""
+        before, self._committed = self._committed, committed
+        back = [
+            session_id
+            for session_id, position in before.items()
+            if session_id not in committed or committed[session_id].seq < position.seq
+        ]
+        if back:
+            self.forget_tail(back)
+            self.went_back = True
+        self._prune()
 
     def put_aside(self, error: ProjectionError) -> None:
         """Give up on an unusable store: its file is moved away, and everything is read from the log again."""
         self.close()
         self._committed = {}
+        self.went_back = True
         self.forget_tail()
-        target = self.backend.set_aside()
+        try:
+            target = self.backend.set_aside()
+        except OSError as refused:
+            self.give_up(f"could not be used ({error.message}) nor set aside ({refused.strerror})")
+            return
         where = f"; it was set aside as {target.name}" if target else ""
         self.warnings.append(f"the {self.name} projection could not be used ({error.message}){where} and is rebuilt")
+        logger.warning(self.warnings[-1])
+
+    def give_up(self, reason: str) -> None:
+        """Leave the durable layer alone for as long as this process lives: everything is read from the log."""
+        self.close()
+        self._committed = {}
+        self.forget_tail()
+        self._given_up = self.went_back = True
+        self.warnings.append(f"the {self.name} projection {reason}; the log is read instead")
         logger.warning(self.warnings[-1])
 
     def _prune(self) -> None:

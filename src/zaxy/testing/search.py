@@ -24,7 +24,7 @@ SCORE_TOLERANCE: Final = 1e-3
 """Relative: an index on disk keeps 32-bit floats, and lengths from 40 terms on only roughly."""
 
 
-def no_log(ref: EventRef) -> Meaning | None:
+def no_log(_: EventRef) -> Meaning | None:
     """Resolve nothing: what a store is given whose events are never ended later."""
     return None
 
@@ -196,9 +196,9 @@ class SearchContract(ProjectionContract):
         ]
         with self.holding(tmp_path, *meanings) as store:
 
-            def numbers(**chosen: Any) -> list[int]:
-                names = {field: Names.of(value) for field, value in chosen.items()}
-                return [seq for _, seq in found(store, "word", Selection(**names))]
+            def numbers(event_types: str | list[str] | None = None, actors: str | list[str] | None = None) -> list[int]:
+                selection = Selection(event_types=Names.of(event_types), actors=Names.of(actors))
+                return [seq for _, seq in found(store, "word", selection)]
 
             assert numbers(event_types="goal.*") == [1, 2]
             assert numbers(event_types="*.created") == [1, 3]
@@ -240,8 +240,10 @@ class SearchContract(ProjectionContract):
         target = say("one", 1, "word", recorded=10, occurred=0)
         inside = end("one", 2, ("one", 1), moment=50, recorded=70)
         outside = end("two", 1, ("one", 1), moment=50, recorded=70)
-        orders = (((target, inside),), ((target,), (inside,)), ((target, outside),))
-        orders += (((outside, target),), ((target,), (outside,)), ((outside,), (target,)))
+        orders: list[list[list[Meaning]]] = [
+            *([[target, inside]], [[target], [inside]]),
+            *([[target, outside]], [[outside, target]], [[target], [outside]], [[outside], [target]]),
+        ]
         for number, batches in enumerate(orders):
             everything = tuple(chain(*batches))
             store = self.make_store(tmp_path / str(number), resolver(everything))

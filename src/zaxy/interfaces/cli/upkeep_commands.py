@@ -56,7 +56,8 @@ def status(place: Place) -> Outcome:
         return 0 if found.ok else 3
     say(f"Loom: {one_line(found.eventloom_path)} ({found.loom_id or 'no id yet'})")
     say(f"Sessions: {found.session_count}, events: {found.total_events}")
-    say(f"Integrity: {'OK' if found.ok else 'FAILED'} (hash chain of every session)")
+    unread = f"; {counted(len(found.skipped_logs), 'file')} could not be read as a log" if found.skipped_logs else ""
+    say(f"Integrity: {'OK' if found.ok else 'FAILED'} (hash chain of every session{unread})")
     show_sessions(found)
     say()
     show_projections(projections)

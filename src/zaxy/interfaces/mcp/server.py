@@ -55,9 +55,7 @@ def serve_stdio(settings: Settings) -> None:
 
 
 async def _serve(settings: Settings) -> None:
-    fabric = MemoryFabric(
-        settings.eventloom_path, session_id=settings.session_id, projection_backend=settings.projection_backend
-    )
+    fabric = MemoryFabric.from_settings(settings)
     async with fabric:
         calls = ToolCalls(fabric, settings.admin_token)
         with standard_descriptors() as descriptors:

@@ -41,15 +41,17 @@ class Handle:
         path: The database file. Its lock and log lie beside it.
         read_only: Whether to read what a writer, here or in another process, commits.
         buffer_pool_size: Most memory for pages, in bytes.
+        about: What the content was made with; a file that says something else does not fit.
 
     Raises:
         ProjectionError: Another writer has it, it is not ours, or it cannot be opened.
     """
 
-    def __init__(self, path: Path, *, read_only: bool, buffer_pool_size: int) -> None:
+    def __init__(self, path: Path, *, read_only: bool, buffer_pool_size: int, about: str = "") -> None:
         self.path = Path(os.path.realpath(path))
         self.read_only = read_only
         self._buffer_pool_size = buffer_pool_size
+        self._about = about
         self._lock = RLock()
         self._database: Any = None
         self._connection: Any = None
@@ -104,7 +106,10 @@ class Handle:
             seen = self._signature()
             try:
                 self._connect(read_only=True)
-                check_ours(self.run, str(self.path))
+                if is_empty(self.run):  # a writer is making it, or was stopped while it did; the next one goes on
+                    self._shut()
+                    raise BusyError(f"the graph at {self.path} is being made", remedy="try again")
+                check_ours(self.run, str(self.path), self._about)
             except ProjectionError as error:
                 self._shut()
                 if pause is None or "WAL" not in error.message:
@@ -121,7 +126,7 @@ class Handle:
             try:
                 self._connect(read_only=True)
                 if not is_empty(self.run):  # empty when a crash came between making the file and its tables
-                    check_ours(self.run, str(self.path))
+                    check_ours(self.run, str(self.path), self._about)
             except ProjectionError as error:
                 if (
                     "recovery is pending" not in error.message
@@ -133,9 +138,9 @@ class Handle:
         self._connect(read_only=False)
         self.run("CALL force_checkpoint_on_close=false")
         if is_empty(self.run):
-            create_tables(self.run)
+            create_tables(self.run, self._about)
             self.run("CHECKPOINT")
-        check_ours(self.run, str(self.path))
+        check_ours(self.run, str(self.path), self._about)
 
     def _connect(self, *, read_only: bool) -> None:
         import ladybug
@@ -205,6 +210,10 @@ class Handle:
                 if self._seen is None or self._seen[0] != _stamp(self.path):
                     self._reopen()
             yield
+
+    def is_current(self) -> bool:
+        """Return whether a reader's file is still the one that it opened, not rewritten since."""
+        return self.read_only and not self._closed and self._seen is not None and self._seen[0] == _stamp(self.path)
 
     def refresh(self) -> bool:
         """See what was committed since; return whether anything was. A writer's handle always does."""

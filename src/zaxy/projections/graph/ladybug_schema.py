@@ -40,12 +40,12 @@ TABLES: Final = (
 )
 
 
-def create_tables(run: Run) -> None:
+def create_tables(run: Run, about: str) -> None:
     """Give an empty database its tables and its mark of origin, all or nothing."""
     run("BEGIN TRANSACTION")
     for statement in TABLES:
         run(statement)
-    run("CREATE (:Meta {format: $format, version: $version})", format=FORMAT_NAME, version=FORMAT_VERSION)
+    run("CREATE (:Meta {format: $format, version: $version})", format=_format(about), version=FORMAT_VERSION)
     run("COMMIT")
 
 
@@ -54,7 +54,11 @@ def is_empty(run: Run) -> bool:
     return not run("CALL show_tables() RETURN name")
 
 
-def check_ours(run: Run, path: str) -> None:
+def _format(about: str) -> str:
+    return f"{FORMAT_NAME}, {about}" if about else FORMAT_NAME
+
+
+def check_ours(run: Run, path: str, about: str) -> None:
     """Refuse a database that this module did not make.
 
     Raises:
@@ -63,7 +67,9 @@ def check_ours(run: Run, path: str) -> None:
     remedy = "set the file aside; the graph is rebuilt from the log"
     names = {row[0] for row in run("CALL show_tables() RETURN name")}
     found = run("MATCH (m:Meta) RETURN m.*") if "Meta" in names else []
-    if len(found) != 1 or found[0][0] != FORMAT_NAME:
+    if len(found) == 1 and str(found[0][0]).startswith(FORMAT_NAME) and found[0][0] != _format(about):
+        raise ProjectionError(f"{path} was made with other settings: {found[0][0]}", remedy=remedy)
+    if len(found) != 1 or found[0][0] != _format(about):
         raise ProjectionError(f"{path} holds another program's data", remedy=remedy)
     if found[0][1:] != [FORMAT_VERSION]:
         raise ProjectionError(f"{path} has version {found[0][1:]} of our graph, not {FORMAT_VERSION}", remedy=remedy)

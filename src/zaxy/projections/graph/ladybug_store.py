@@ -37,6 +37,7 @@ class LadybugGraph:
         analyze: Turns names and types into the tokens that `find` looks up. The same one for every use of a file.
         read_only: Whether only to read.
         buffer_pool_size: Most memory for pages, in bytes.
+        about: What `analyze` is, such as its language; a file made with another one does not fit.
 
     Raises:
         ProjectionError: Another writer has the file, it is another program's, damaged, or missing for a reader.
@@ -51,8 +52,9 @@ class LadybugGraph:
         analyze: Analyze,
         read_only: bool = False,
         buffer_pool_size: int = DEFAULT_BUFFER_POOL_BYTES,
+        about: str = "",
     ) -> None:
-        self._handle = Handle(path, read_only=read_only, buffer_pool_size=buffer_pool_size)
+        self._handle = Handle(path, read_only=read_only, buffer_pool_size=buffer_pool_size, about=about)
         self._run = self._handle.run
         self._writer = Writer(self._run, analyze)
         self._known: dict[tuple[str, object], object] = {}
@@ -72,7 +74,8 @@ class LadybugGraph:
         Raises:
             ProjectionError: The file is gone or cannot be opened any more; the next call tries again.
         """
-        self._handle.refresh()
+        if not self._handle.refresh() and not self._handle.read_only:
+            return False
         moved, self._told_state = self._handle.state != self._told_state, self._handle.state
         return moved
 
@@ -124,7 +127,7 @@ class LadybugGraph:
 
     def _once(self, what: str, about: object, ask: Callable[[], AnswerT]) -> AnswerT:
         """Return an answer of the state that is read now; each question is put to the database once a state."""
-        if self._handle.read_only and self._known_state == self._handle.state and (what, about) in self._known:
+        if (what, about) in self._known and self._known_state == self._handle.state and self._handle.is_current():
             return cast("AnswerT", self._known[what, about])
         with self._handle.reading():
             if self._known_state != self._handle.state or len(self._known) >= _MOST_KNOWN_ANSWERS:

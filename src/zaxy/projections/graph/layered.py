@@ -52,7 +52,7 @@ class LayeredGraph:
         found = {entity.key: entity for entity in self._base.entities(keys)}
         for entity in self._tail.entities(keys):
             known = found.get(entity.key)
-            if known is None or (known.name != entity.name and self._named_by_tail(entity.key)):
+            if known is None or self._named_by_tail(entity.key):
                 found[entity.key] = self._renamed(entity)
         return [found[key] for key in dict.fromkeys(keys) if key in found]
 

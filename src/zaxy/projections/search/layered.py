@@ -3,21 +3,32 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Protocol
 
 from zaxy.projections.protocols import Candidate, SearchIndex, TermStatistics
 from zaxy.projections.search.memory import MemorySearch
 from zaxy.projections.selection import Selection
 
 
+class CountedIndex(SearchIndex, Protocol):
+    """A search index that tells how many events it holds."""
+
+    def documents(self) -> int:
+        """Return how many events are indexed."""
+        ...
+
+
 class LayeredSearch:
-    """Searches a durable index and a tail in memory with one set of corpus figures.
+    """Searches a durable index and a tail in memory. The tail is scored with the figures of both.
+
+    The durable index scores with its own: a tail is short, so that the two scales differ by little.
 
     Args:
         base: The durable index, or None when there is none yet.
         tail: The events that it has not taken in.
     """
 
-    def __init__(self, base: SearchIndex | None, tail: MemorySearch) -> None:
+    def __init__(self, base: CountedIndex | None, tail: MemorySearch) -> None:
         self._base = base
         self._tail = tail
 
@@ -38,8 +49,8 @@ class LayeredSearch:
         return found[:limit]
 
     def documents(self) -> int:
-        """Return how many documents both hold."""
-        return self.statistics(()).documents
+        """Return how many events both hold."""
+        return self._tail.documents() + (0 if self._base is None else self._base.documents())
 
 
 def _ended(endings: Sequence[tuple[int, int]] | None, selection: Selection) -> bool:

@@ -11,6 +11,7 @@ import contextlib
 import json
 import os
 import shutil
+import tempfile
 import threading
 import time
 from collections import defaultdict
@@ -18,8 +19,8 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Final
 
-from zaxy.errors import ProjectionError
-from zaxy.files.durable import make_directories, rename_beside
+from zaxy.errors import BusyError, ProjectionError, ZaxyError
+from zaxy.files.durable import copy_files, make_directories, rename_beside
 from zaxy.ids import EventRef
 from zaxy.projections.cursor_file import CursorFile
 from zaxy.projections.protocols import Candidate, Capabilities, Position, TermStatistics
@@ -78,10 +79,11 @@ class TantivySearch:
         self._resolve = resolve
         self._analyzer = text_analyzer or analyzer()
         self._lock = threading.RLock()
-        self._cursor_file = CursorFile(folder / "cursor.jsonl")
+        self._cursor_file = CursorFile(folder / "cursor.jsonl", about=f"tantivy, {self._analyzer.language}")
         self._writer: Any = None
         self._endings: Endings | None = None
         self._tokens: int | None = None
+        self._copy: tempfile.TemporaryDirectory[str] | None = None
         self._open()
 
     @property
@@ -96,7 +98,7 @@ class TantivySearch:
         folder = self._folder / "index"
         try:
             if folder.is_dir() and tantivy.Index.exists(str(folder)):
-                self._index = tantivy.Index(schema(), path=str(folder), reuse=True)
+                self._index = self._open_existing(folder)
             elif self._resolve is None:
                 raise ProjectionError(f"there is no search index in {self._folder}")
             else:
@@ -105,12 +107,27 @@ class TantivySearch:
                 self._index = tantivy.Index(schema(), path=str(folder), reuse=False)
             self._index.register_tokenizer(ANALYZER_NAME, self._analyzer.native)
             self._reload()
-            if self._searcher.num_docs and not self._cursor_file.exists():
-                raise ProjectionError(f"the search index in {self._folder} has lost its cursor")
         except (ValueError, OSError) as error:
             if isinstance(error, ProjectionError):
                 raise
             raise ProjectionError(f"the search index in {self._folder} cannot be opened: {error}") from error
+
+    def _open_existing(self, folder: Path) -> Any:
+        import tantivy
+
+        try:
+            return tantivy.Index(schema(), path=str(folder), reuse=True)
+        except ValueError as error:
+            if self._resolve is not None or "PermissionDenied" not in str(error):
+                raise
+            return tantivy.Index(schema(), path=str(self._private_copy(folder)), reuse=True)
+
+    def _private_copy(self, folder: Path) -> Path:
+        """Copy an index on read-only storage to where the library can make its lock files."""
+        self._copy = self._copy or tempfile.TemporaryDirectory(prefix="zaxy-search-")
+        target = Path(self._copy.name) / str(time.time_ns())
+        copy_files(folder, target)
+        return target
 
     def _stamp(self) -> int:
         """Return the stamp of the last commit, which tantivy keeps in its meta file."""
@@ -126,12 +143,19 @@ class TantivySearch:
             stamp = self._stamp()
             self._index.reload()
             searcher = self._index.searcher()
-            positions = self._cursor_file.read(stamp)
+            try:
+                positions = self._cursor_file.read(stamp)
+            except ProjectionError:
+                if self._stamp() == stamp:
+                    raise
+                continue  # a commit and the promise of the next one came in between
             if self._stamp() == stamp:
+                if searcher.num_docs and self._cursor_file.is_empty():
+                    raise ProjectionError(f"the search index in {self._folder} has lost its cursor")
                 self._searcher, self._positions, self._seen = searcher, positions, self._signature()
                 self._tokens = None
                 return
-        raise ProjectionError(f"the search index in {self._folder} changes faster than it can be opened")
+        raise BusyError(f"the search index in {self._folder} changes faster than it can be opened", remedy="try again")
 
     def _signature(self) -> tuple[int, int, int]:
         status = os.stat(self._folder / "index" / "meta.json")
@@ -147,7 +171,10 @@ class TantivySearch:
             try:
                 if self._signature() == self._seen:
                     return False
-                self._reload()
+                if self._copy is None:
+                    self._reload()
+                else:
+                    self._open()
             except (OSError, ValueError) as error:
                 raise ProjectionError(f"the search index in {self._folder} cannot be read: {error}") from error
             return True
@@ -158,6 +185,9 @@ class TantivySearch:
                 with contextlib.suppress(ValueError):  # nothing is left to lose: commits are on disk
                     self._writer.wait_merging_threads()
                 self._writer = None
+            if self._copy is not None:
+                self._copy.cleanup()
+                self._copy = None
 
     def cursor(self) -> Mapping[str, Position]:
         with self._lock:
@@ -193,9 +223,14 @@ class TantivySearch:
             meaning = self._resolve(target) if position is not None and target.seq <= position.seq else None
             if meaning is not None:
                 writer.delete_documents_by_query(tantivy_queries.one_event(self._index.schema, target))
-                self._add(writer, meaning, endings)
+                self._add_event(writer, meaning, endings)
 
     def _add(self, writer: Any, meaning: Meaning, endings: Endings) -> None:
+        self._add_event(writer, meaning, endings)
+        if meaning.extraction.invalidations:
+            self._add_endings(writer, meaning)
+
+    def _add_event(self, writer: Any, meaning: Meaning, endings: Endings) -> None:
         import tantivy
 
         event, extraction = meaning.event, meaning.extraction
@@ -216,8 +251,13 @@ class TantivySearch:
             document.add_integer("known_until", part.known_until)
             document.add_integer("ended_from", part.ended_from)
             writer.add_document(document)
-        for ending in extraction.invalidations:
-            told = [ending.session_id, ending.seq, ending.moment, recorded, event.seq]
+
+    def _add_endings(self, writer: Any, meaning: Meaning) -> None:
+        import tantivy
+
+        event = meaning.event
+        for ending in meaning.extraction.invalidations:
+            told = [ending.session_id, ending.seq, ending.moment, event.recorded_moment, event.seq]
             document = tantivy.Document()
             document.add_text("kind", "ending")
             document.add_text("session", event.session_id)
@@ -247,18 +287,21 @@ class TantivySearch:
             before = self._stamp()
             self._cursor_file.promise(before, positions, dropped)
             yield self._writer
+            self._writer.delete_documents_by_term("kind", "none")  # an operation, so that every commit gets a stamp
             self._writer.commit()
             if self._stamp() == before:
                 raise ProjectionError(f"the search index in {self._folder} did not stamp a commit")
             self._reload()
             self._cursor_file.compact(self._stamp())
-        except (ValueError, OSError) as error:
+        except BaseException as error:
             self._endings = None
             if self._writer is not None:
                 with contextlib.suppress(ValueError):
                     self._writer.rollback()
                 self._writer = None
-            raise ProjectionError(f"the search index in {self._folder} could not be written: {error}") from error
+            if isinstance(error, (ValueError, OSError)) and not isinstance(error, ZaxyError):
+                raise ProjectionError(f"the search index in {self._folder} could not be written: {error}") from error
+            raise
 
     def drop(self, sessions: Iterable[str]) -> None:
         gone = set(sessions)
@@ -296,12 +339,17 @@ class TantivySearch:
         frequencies = {term: searcher.doc_freq("text", term) for term in terms}
         return TermStatistics(searcher.num_docs, tokens, frequencies)
 
+    def documents(self) -> int:
+        """Return how many events are indexed."""
+        with self._lock:
+            return tantivy_queries.count_events(self._index.schema, self._searcher)
+
     def search(self, terms: Sequence[str], selection: Selection, limit: int) -> list[Candidate]:
         with self._lock:
             searcher = self._searcher
         if not terms or limit < 1:
             return []
-        query = tantivy_queries.build(self._index.schema, terms, selection)
+        query = tantivy_queries.build(self._index.schema, searcher, terms, selection)
         try:
             hits = _search_whole_ties(searcher, query, limit)
             sequence = searcher.fast_field_values("seq", [address for _, address in hits])

@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Sequence
 from typing import Any
 
-from zaxy.errors import InvalidInputError
+from zaxy.clock import FOREVER
 from zaxy.ids import EventRef
 from zaxy.projections.selection import Names, Selection
 
@@ -31,7 +30,7 @@ def one_event(schema: Any, ref: EventRef) -> Any:
     )
 
 
-def build(schema: Any, terms: Sequence[str], selection: Selection) -> Any:
+def build(schema: Any, searcher: Any, terms: Sequence[str], selection: Selection) -> Any:
     """Return the query for events that hold any of the terms and pass the selection."""
     from tantivy import FieldType, Occur, Query
 
@@ -48,7 +47,7 @@ def build(schema: Any, terms: Sequence[str], selection: Selection) -> Any:
         must(exact(schema, "kind", "memory"))
     for field, names in (("session", selection.sessions), ("type", selection.event_types), ("actor", selection.actors)):
         if names is not None:
-            must(_any_of(schema, field, names))
+            must(_any_of(schema, searcher, field, names))
     low, high = selection.occurred_from, selection.bounded_world
     if low is not None or high is not None:
         must(between("occurred", low, high))
@@ -60,39 +59,15 @@ def build(schema: Any, terms: Sequence[str], selection: Selection) -> Any:
     return Query.boolean_query(parts)
 
 
-def _any_of(schema: Any, field: str, names: Names) -> Any:
-    from tantivy import Occur, Query
+def _any_of(schema: Any, searcher: Any, field: str, names: Names) -> Any:
+    """Return a query for documents whose field is one of these names; globs are looked up among the names there are."""
+    from tantivy import Query
 
-    try:
-        choices = [(Occur.Should, Query.regex_query(schema, field, _regex(glob))) for glob in names.globs]
-    except ValueError as error:
-        raise InvalidInputError(
-            f"a glob for {field} is too long to be looked for", remedy="use fewer wildcards"
-        ) from error
-    if names.exact:
-        choices.append((Occur.Should, Query.term_set_query(schema, field, sorted(names.exact))))
-    return Query.boolean_query(choices)
-
-
-def _regex(glob: str) -> str:
-    """Return a glob in the dialect of the index: ``*`` any text, ``?`` one character, ``[…]`` one of a set."""
-    pattern, position = "", 0
-    while position < len(glob):
-        character = glob[position]
-        end = glob.find("]", position + 2) if character == "[" else -1
-        if character == "*":
-            pattern += ".*"
-        elif character == "?":
-            pattern += "."
-        elif end > 0:
-            inside = glob[position + 1 : end]
-            negated = "^" if inside.startswith("!") else ""
-            pattern += f"[{negated}{re.escape(inside[1:] if negated else inside).replace(chr(92) + '-', '-')}]"
-            position = end
-        else:
-            pattern += re.escape(character)
-        position += 1
-    return pattern
+    found = set(names.exact)
+    for glob in names.globs:
+        prefix = glob[: min(glob.find(character) % (len(glob) + 1) for character in "*?[")]
+        found.update(name for name, _ in searcher.terms_with_prefix(field, prefix) if name in names)
+    return Query.term_set_query(schema, field, sorted(found)) if found else Query.empty_query()
 
 
 def sum_of(searcher: Any, field: str) -> int:
@@ -103,3 +78,11 @@ def sum_of(searcher: Any, field: str) -> int:
         return 0
     answer = searcher.aggregate(Query.all_query(), {"total": {"sum": {"field": field}}})
     return int(answer["total"]["value"] or 0)
+
+
+def count_events(schema: Any, searcher: Any) -> int:
+    """Return how many events an index holds: each has exactly one slice of knowledge that is still open."""
+    from tantivy import FieldType, Query
+
+    still_open = Query.range_query(schema, "known_until", FieldType.Integer, FOREVER + 1, None)
+    return int(searcher.search(still_open, 1, count=True).count)

@@ -12,6 +12,7 @@ from zaxy.errors import IntegrityError, InvalidInputError, NotALogError, NotFoun
 from zaxy.eventloom.event import Event
 from zaxy.eventloom.loom import Eventloom
 from zaxy.eventloom.verification import IntegrityReport
+from zaxy.ids import check_session_id
 
 _MOST_RECENT_LOGS: Final = 1_000
 _SUMMARY_CHARACTERS: Final = 160
@@ -156,9 +157,9 @@ class InspectionService:
         except IntegrityError:
             report = log.verify()
             head = None
-        if not report.ok and report.total_events == 0 and report.findings[0].code in ("not_a_log", "not_json"):
+        if not report.ok and report.findings[0].code == "not_a_log":
             raise NotALogError(report.findings[0].message)
-        last = head.event if head is not None else log.read(report.total_events)
+        last = head.event if head is not None and report.ok else log.read(report.total_events)
         return SessionStatus(
             session_id,
             str(log.path),
@@ -213,6 +214,7 @@ class InspectionService:
             LogDamagedError: A record in the range is bad.
         """
         self._require()
+        check_session_id(session_id)
         added = [entry_of(event) for event in self._loom.log(session_id).replay(from_seq, to_seq)]
         return Difference(
             session_id, from_seq, to_seq if to_seq is not None else (added[-1].seq if added else 0), tuple(added)

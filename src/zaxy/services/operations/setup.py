@@ -67,9 +67,10 @@ def initialize(loom: Eventloom, settings: Settings, folder: Path) -> Initialized
 def _complete_profile(profile: Path, settings: Settings, folder: Path) -> bool:
     """Add to the project's profile what it lacks; what is there stays as it is."""
     try:
-        text = profile.read_text(encoding="utf-8")
+        raw = profile.read_bytes()
     except FileNotFoundError:
-        text = ""
+        raw = b""
+    text = raw.decode("utf-8", "replace")
     present = {line.partition("=")[0].strip().removeprefix("export ") for line in text.splitlines()}
     loom_text = _relative(settings.eventloom_path, folder)
     wanted = {"PROJECTION_BACKEND": settings.projection_backend, "EVENTLOOM_THREAD": settings.session_id}
@@ -81,8 +82,8 @@ def _complete_profile(profile: Path, settings: Settings, folder: Path) -> bool:
     if not missing:
         return False
     lines = "".join(f"{name}={value}\n" for name, value in missing.items())
-    start = text if not text or text.endswith("\n") else f"{text}\n"
-    replace_file(profile, (start + lines).encode("utf-8"), mode=_PROFILE_MODE)
+    start = raw if not raw or raw.endswith(b"\n") else raw + b"\n"
+    replace_file(profile, start + lines.encode("utf-8"), mode=_PROFILE_MODE)
     return True
 
 

@@ -24,6 +24,8 @@ from zaxy.vocabulary.model import SINGLE_VALUED_ENTITY_TYPES, Extraction, Role
 
 _POOL: Final = 3
 _POOL_EXTRA: Final = 20
+_POOL_GROWTH: Final = 6
+_LARGEST_POOL: Final = 2_000
 
 SearchTier = Tier[Any, Any, Any]
 Progress = Callable[[int, int | None], None]
@@ -76,15 +78,20 @@ class RecallService:
         question = parse_question(text, filters, limit=limit, now=self.clock.now(), analyzer=self.analyzer)
         self._catchup.refresh(progress)
         with self._catchup.lock:
-            lanes, failed = self._run_lanes(question)
+            pool = question.limit * _POOL + _POOL_EXTRA
+            lanes, failed, whole = self._run_lanes(question, pool)
             hits, lost = self._hits(question, lanes)
+            while len(hits) < question.limit and not whole and pool < _LARGEST_POOL:
+                pool *= _POOL_GROWTH  # much of what was found is history: look further down
+                lanes, failed, whole = self._run_lanes(question, pool)
+                hits, lost = self._hits(question, lanes)
         warnings = [*self._catchup.warnings(), *failed, *lost]
         return Answer(text, tuple(hits), tuple(lanes), tuple(dict.fromkeys(warnings)))
 
-    def _run_lanes(self, question: Question) -> tuple[dict[str, dict[EventRef, float]], list[str]]:
+    def _run_lanes(self, question: Question, pool: int) -> tuple[dict[str, dict[EventRef, float]], list[str], bool]:
+        """Return the lanes that ran, why others did not, and whether the words found fewer events than ``pool``."""
         lanes: dict[str, dict[EventRef, float]] = {}
         warnings = []
-        pool = question.limit * _POOL + _POOL_EXTRA
         for name, tier, ask in (
             (LEXICAL, self._search, lambda view: lexical_lane(view, question, pool)),
             (GRAPH, self._graph, lambda view: graph_lane(view, question)),
@@ -93,7 +100,7 @@ class RecallService:
                 lanes[name] = tier.ask(ask)
             except UnavailableError as error:
                 warnings.append(f"the {name} lane did not run: {error}")
-        return lanes, warnings
+        return lanes, warnings, len(lanes.get(LEXICAL, ())) < pool
 
     def _hits(self, question: Question, lanes: Mapping[str, Mapping[EventRef, float]]) -> tuple[list[Hit], list[str]]:
         hits: list[Hit] = []
@@ -166,5 +173,13 @@ def _hit(event: Event, score: float, parts: Mapping[str, float], validity: Mappi
         content=quote(event),
         score=round(score, 6),
         scores={name: round(part, 6) for name, part in parts.items()},
-        metadata=dict(validity),
+        metadata={**validity, **_whereabouts(event)},
     )
+
+
+def _whereabouts(event: Event) -> dict[str, Any]:
+    """Return where in its source a recorded piece of a document stands."""
+    path, line = event.payload.get("path"), event.payload.get("line_from")
+    if not isinstance(path, str):
+        return {}
+    return {"path": path, "line": line} if type(line) is int else {"path": path}

@@ -102,5 +102,9 @@ def parse_question(text: object, filters: Filters, *, limit: object, now: int, a
         raise InvalidInputError(f"the question has {len(text):,} characters; the limit is {MAX_QUERY_CHARACTERS:,}")
     if not isinstance(limit, int) or isinstance(limit, bool) or not 1 <= limit <= MAX_LIMIT:
         raise InvalidInputError(f"the limit must be a number from 1 to {MAX_LIMIT:,}, not {limit!r}")
-    terms = tuple(analyzer.query_terms(text.encode("utf-8", "replace").decode("utf-8")))
-    return Question(text, terms, filters.selection(now), limit)
+    return Question(text, telling_terms(text, analyzer), filters.selection(now), limit)
+
+
+def telling_terms(text: str, analyzer: Analyzer) -> tuple[str, ...]:
+    """Return the distinct terms that a question is asked by; halves of surrogate pairs in it do not count."""
+    return tuple(analyzer.query_terms(text.encode("utf-8", "replace").decode("utf-8")))

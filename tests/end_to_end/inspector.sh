@@ -1,0 +1,69 @@
+#!/usr/bin/env bash
+# Holds the MCP server against the MCP inspector's command line: a client that Zaxy's authors did not write.
+#
+#   tests/end_to_end/inspector.sh [PYTHON]
+#
+# PYTHON has Zaxy installed (default: .venv/bin/python). Needs npm and the network: the inspector, and the Node 22 that
+# it needs, are installed into a temporary folder, which is removed afterwards. No part of the test suite for that.
+set -euo pipefail
+
+root="$(cd "$(dirname "${BASH_SOURCE[0]}")/../.." && pwd)"
+python="$(cd "$root" && command -v "${1:-.venv/bin/python}")"
+[[ "$python" == /* ]] || python="$root/$python"
+
+work="$(mktemp -d)"
+trap 'rm -rf "$work"' EXIT
+mkdir "$work/tools" "$work/project" "$work/home"
+
+install() {
+  npm install --prefix "$work/tools" --no-audit --no-fund --loglevel=error "$@" >/dev/null
+}
+install node@22
+export PATH="$work/tools/node_modules/.bin:$PATH"
+install @modelcontextprotocol/inspector@2.12.0
+
+export HOME="$work/home"
+cd "$work/project"
+
+inspect() {
+  mcp-inspector --cli "$python" -m zaxy serve "$@"
+}
+
+# expect NAME STATUS PATTERN COMMAND...: the command ends with this status, and its output holds the pattern.
+expect() {
+  local name="$1" status="$2" pattern="$3" told=0 output
+  shift 3
+  output="$("$@" 2>&1)" || told=$?
+  if [[ "$told" != "$status" ]] || ! grep -q -- "$pattern" <<<"$output"; then
+    printf 'FAILED  %s: status %s instead of %s, or no %s in:\n%s\n' "$name" "$told" "$status" "$pattern" "$output" >&2
+    exit 1
+  fi
+  printf 'ok      %s\n' "$name"
+}
+
+portability() {
+  local output
+  output="$(inspect --method tools/list --strict 2>&1)" || return
+  printf '%s\n%d findings\n' "$output" "$(grep -c '^ *Issue: ' <<<"$output")"
+}
+
+call=(inspect --method tools/call --tool-name)
+
+expect "the tools are listed" 0 '"name": "memory_checkout"' inspect --method tools/list
+expect "every schema is portable" 0 '^0 findings$' portability
+expect "a goal is recorded" 0 '"citation": "eventloom://default/events/1#' \
+  "${call[@]}" memory_append --tool-arg event_type=goal.created actor=user 'payload={"title":"Ship MVP"}'
+expect "the goal answers the question" 0 '"content": "title: Ship MVP"' \
+  "${call[@]}" memory_query --tool-arg 'query=What are our goals?' limit=5
+expect "it is not known before it was recorded" 0 '"hits": \[\]' \
+  "${call[@]}" memory_query --tool-arg 'query=What are our goals?' temporal_filter=2024-06-01T00:00:00Z
+expect "it is in a checkout" 0 '"verdict": "answer"' "${call[@]}" memory_checkout --tool-arg 'query=our goals'
+expect "it is replayed" 0 '"next_from_seq": null' "${call[@]}" memory_replay --tool-arg session_id=default
+expect "it is invalidated" 0 '"status": "invalidated"' \
+  "${call[@]}" memory_invalidate --tool-arg entity_type=goal 'entity_name=Ship MVP' reason=shipped
+expect "then it answers no more" 0 '"hits": \[\]' "${call[@]}" memory_query --tool-arg 'query=What are our goals?'
+expect "a bad argument is an error of the tool" 5 'limit must be at least 1' \
+  "${call[@]}" memory_query --tool-arg query=x limit=0
+expect "a session that is not there is an error of the tool" 5 'not_found' \
+  "${call[@]}" memory_replay --tool-arg session_id=none
+expect "the log is sound" 0 'OK' "$python" -m zaxy status

@@ -1,0 +1,204 @@
+"""What the index on disk must do beyond the contract: opening, refusing, refreshing, and surviving errors."""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+import tantivy
+
+from zaxy.errors import IntegrityError, ProjectionError
+from zaxy.ids import EventRef
+from zaxy.projections.cursor_file import CursorFile
+from zaxy.projections.protocols import Position
+from zaxy.projections.search.tantivy_index import TantivySearch
+from zaxy.projections.selection import Selection
+from zaxy.testing.projections import feed, positions_after
+from zaxy.testing.search import end, found, no_log, resolver, say
+from zaxy.vocabulary.model import Meaning
+
+MEANINGS = [say("one", 1, "word"), say("one", 2, "word"), say("two", 1, "word")]
+
+
+@contextlib.contextmanager
+def writer(folder: Path, meanings: Sequence[Meaning] = ()) -> Iterator[TantivySearch]:
+    with contextlib.closing(TantivySearch(folder, resolve=resolver(meanings))) as store:
+        yield store
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    """An index that holds the three events."""
+    with writer(tmp_path / "search") as store:
+        feed(store, MEANINGS, batch=1)
+    return tmp_path / "search"
+
+
+def test_a_reader_opens_what_is_there_and_writes_nothing(folder: Path) -> None:
+    with contextlib.closing(TantivySearch(folder)) as reader:
+        assert len(found(reader, "word")) == 3
+        assert dict(reader.cursor()) == positions_after(MEANINGS)
+        calls: list[Callable[[], None]] = [lambda: reader.apply([], {}), lambda: reader.drop(["one"]), reader.reset]
+        for call in calls:
+            with pytest.raises(ProjectionError, match="reading"):
+                call()
+        assert len(found(reader, "word")) == 3
+
+
+def test_a_reader_finds_no_index_where_there_is_none(tmp_path: Path) -> None:
+    for place in (tmp_path / "missing", tmp_path):
+        with pytest.raises(ProjectionError, match="no search index"):
+            TantivySearch(place)
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_reader_stays_at_its_commit_until_it_is_refreshed(folder: Path) -> None:
+    more = say("one", 3, "word")
+    with contextlib.closing(TantivySearch(folder)) as reader, writer(folder) as store:
+        assert reader.refresh() is False
+        feed(store, [more])
+        assert len(found(reader, "word")) == 3
+        assert reader.cursor()["one"].seq == 2
+        assert reader.refresh() is True
+        assert len(found(reader, "word")) == 4
+        assert reader.cursor()["one"].seq == 3
+        assert reader.refresh() is False
+
+
+def test_commits_that_come_while_a_reader_looks_do_not_make_the_index_unusable(
+    folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    read = CursorFile.read
+    with contextlib.closing(TantivySearch(folder)) as reader, writer(folder) as store:
+        feed(store, [say("one", 3, "word")])
+        coming = [say("one", 4, "word"), say("one", 5, "word")]
+
+        def interrupted(cursor: CursorFile, stamp: int) -> dict[str, Position]:
+            if coming:  # the writer commits between the reader's look at the index and its look at the cursor
+                meanings = [coming.pop(), coming.pop()]
+                feed(store, meanings[::-1], batch=1)
+            return read(cursor, stamp)
+
+        monkeypatch.setattr(CursorFile, "read", interrupted)
+        assert reader.refresh() is True
+        assert reader.cursor()["one"].seq == 5
+        assert len(found(reader, "word")) == 6
+
+
+def test_a_cursor_moves_without_events_also_in_a_store_that_was_just_opened(folder: Path) -> None:
+    later = Position(seq=9, hash="sha256:ff", offset=12)
+    with writer(folder) as store:
+        store.apply([], {"one": later})
+        assert store.cursor()["one"] == later
+    with contextlib.closing(TantivySearch(folder)) as reader:
+        assert reader.cursor()["one"] == later
+
+
+def test_an_index_with_another_programs_fields_is_refused(tmp_path: Path) -> None:
+    builder = tantivy.SchemaBuilder()
+    builder.add_text_field("title", stored=True)
+    (tmp_path / "search" / "index").mkdir(parents=True)
+    tantivy.Index(builder.build(), path=str(tmp_path / "search" / "index"))
+    for resolve in (None, no_log):
+        with pytest.raises(ProjectionError):
+            TantivySearch(tmp_path / "search", resolve=resolve)
+
+
+@pytest.mark.parametrize("damage", [b"", b"{}", b"garbage", b'{"opstamp": 3}'])
+def test_an_index_whose_meta_file_is_damaged_is_refused(damage: bytes, folder: Path) -> None:
+    (folder / "index" / "meta.json").write_bytes(damage)
+    for resolve in (None, no_log):
+        with pytest.raises(ProjectionError):
+            TantivySearch(folder, resolve=resolve)
+
+
+def test_an_index_that_lost_a_segment_is_refused(folder: Path) -> None:
+    for path in (folder / "index").glob("*.term"):
+        path.unlink()
+    for resolve in (None, no_log):
+        with pytest.raises(ProjectionError):
+            TantivySearch(folder, resolve=resolve)
+
+
+@pytest.mark.parametrize("gone", ["removed", "emptied"])
+def test_an_index_that_lost_its_cursor_does_not_take_the_same_events_in_twice(gone: str, folder: Path) -> None:
+    cursor = folder / "cursor.jsonl"
+    if gone == "removed":
+        cursor.unlink()
+    else:
+        cursor.write_bytes(b"")
+    try:
+        with writer(folder) as store:
+            feed(store, [meaning for meaning in MEANINGS if meaning.event.session_id not in store.cursor()])
+            assert found(store, "word") == [("one", 1), ("one", 2), ("two", 1)]
+            assert store.statistics([]).documents == 3
+    except ProjectionError:
+        pass  # refusing it, so that it is set aside and built anew, is as good
+
+
+def test_a_cursor_that_is_none_makes_the_index_unusable(folder: Path) -> None:
+    (folder / "cursor.jsonl").write_bytes(b"hello\n")
+    with pytest.raises(ProjectionError):
+        TantivySearch(folder)
+
+
+def test_an_index_that_was_put_back_to_an_older_copy_is_refused(folder: Path) -> None:
+    older = {path.name: path.read_bytes() for path in (folder / "index").iterdir()}
+    with writer(folder) as store:
+        feed(store, [say("one", 3, "word")])
+        feed(store, [say("one", 4, "word")])
+    for name, content in older.items():
+        (folder / "index" / name).write_bytes(content)
+    with pytest.raises(ProjectionError, match="older"):
+        TantivySearch(folder)
+
+
+def test_a_batch_that_cannot_be_written_leaves_nothing_and_the_next_one_is_taken(folder: Path) -> None:
+    bad = replace(say("one", 4, "word"), extraction=replace(say("one", 4, "").extraction, text="word \ud800"))
+    with writer(folder) as store:
+        with pytest.raises(ProjectionError):
+            feed(store, [say("one", 3, "word"), bad])
+        assert len(found(store, "word")) == 3
+        assert dict(store.cursor()) == positions_after(MEANINGS)
+        feed(store, [say("one", 3, "word")])
+        assert len(found(store, "word")) == 4
+        assert store.cursor()["one"].seq == 3
+
+
+def test_an_error_while_an_ended_event_is_read_again_leaves_nothing_of_the_batch(folder: Path) -> None:
+    def damaged(ref: EventRef) -> Meaning | None:
+        raise IntegrityError("the log is damaged there")
+
+    ending = end("two", 2, ("one", 1), moment=5, recorded=6)
+    with contextlib.closing(TantivySearch(folder, resolve=damaged)) as store:
+        with pytest.raises((ProjectionError, IntegrityError)):
+            feed(store, [say("one", 3, "word"), ending])
+        assert dict(store.cursor()) == positions_after(MEANINGS)
+        feed(store, [say("one", 3, "word")])
+        assert found(store, "word", Selection(now=9)) == [("one", 1), ("one", 2), ("one", 3), ("two", 1)]
+
+
+def test_an_ending_whose_event_the_log_lost_does_not_stop_the_others(folder: Path) -> None:
+    with writer(folder) as store:
+        feed(store, [end("two", 2, ("one", 1), moment=5, recorded=6), say("two", 3, "word")])
+        assert ("two", 3) in found(store, "word", Selection(now=9))
+
+
+def test_an_ending_that_is_itself_ended_is_kept_once(folder: Path) -> None:
+    first = end("two", 2, ("one", 1), moment=5, recorded=6)
+    later = [end("two", seq, ("two", 2), moment=seq, recorded=seq) for seq in range(3, 7)]
+    meanings = [*MEANINGS, first, *later]
+    with writer(folder, meanings) as store:
+        feed(store, [first])
+        before = store.statistics([]).documents
+        feed(store, later, batch=1)
+        grown = store.statistics([]).documents - before
+        assert found(store, "word", Selection(now=9)) == [("one", 2), ("two", 1)]
+    with writer(folder.with_name("fresh"), meanings) as fresh:
+        feed(fresh, meanings[:4])
+        once = fresh.statistics([]).documents
+        feed(fresh, later)
+        assert grown == fresh.statistics([]).documents - once
