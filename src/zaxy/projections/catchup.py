@@ -65,6 +65,7 @@ class Catchup:
         self._feeding = Follower(loom, extract, damage)
         self._writing = threading.Lock()
         self._seen: dict[str, LogStat] = {}
+        self._lost = False
         self._waiting: dict[str, LogStat] = {}
         """Logs that were found to have grown and were not read yet; whichever thread comes first reads them."""
 
@@ -82,6 +83,7 @@ class Catchup:
         for _ in range(_REFRESH_ROUNDS):
             with self.lock:
                 self._refresh_tiers()
+                self._lost = False
                 self._waiting.update(self._pending())
                 behind = sum(bytes_behind(self._positions(name), stat) for name, stat in self._waiting.items())
             if behind > TAIL_BYTES:
@@ -90,7 +92,7 @@ class Catchup:
                 for session_id, stat in list(self._waiting.items()):
                     self._read_tail(session_id, stat)
                     del self._waiting[session_id]
-                if not any(tier.went_back for tier in self._tiers):
+                if not self._lost:
                     return  # else a store was given up meanwhile, and all that it held is to be read again
 
     def _refresh_tiers(self) -> None:
@@ -98,6 +100,7 @@ class Catchup:
             tier.refresh()
             if tier.went_back:
                 tier.went_back = False
+                self._lost = True
                 self._seen.clear()
                 self._reading.sweep_next()
 
