@@ -12,7 +12,7 @@ from typing import Any, Final
 from zaxy.clock import parse_time
 from zaxy.errors import InvalidInputError
 from zaxy.eventloom.event import SECURITY_KEY, SOURCE_KEY
-from zaxy.eventloom.redaction import REPLACEMENT, is_secret_name, redact_text
+from zaxy.eventloom.redaction import REPLACEMENT, is_plain, is_secret_name, redact_text
 
 MAX_DEPTH: Final = 64
 MAX_EXACT_INTEGER: Final = 2**53 - 1
@@ -131,10 +131,16 @@ class _Walk:
         for name, part in value.items():
             if type(name) is not str:
                 raise _refused(path, f"has a member name that is not text: {name!r}", "write it as text")
+            named_secret = secret or is_secret_name(name)
+            if (
+                type(part) is str and not named_secret and is_plain(part) and name.isascii() and "\x00" not in name
+            ):  # the usual case
+                copy[name] = part
+                continue
             inner = (*path, name)
             if not name.isascii() or "\x00" in name:
                 _check_text(name, inner)
-            copy[name] = self.value(part, inner, depth, secret=secret or is_secret_name(name))
+            copy[name] = self.value(part, inner, depth, secret=named_secret)
         return copy
 
     def value(self, value: Any, path: Path, depth: int, *, secret: bool) -> Any:

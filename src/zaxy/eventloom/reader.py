@@ -12,14 +12,25 @@ import os
 from collections import deque
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from typing import Final, NamedTuple
+from typing import Final, NamedTuple, TypeVar
 
 from zaxy.errors import IntegrityError, NotALogError, NotFoundError
 from zaxy.eventloom.event import Event
 from zaxy.eventloom.files import LogFiles, OpenFile
 from zaxy.eventloom.layout import LogLayout
 from zaxy.eventloom.records import BadRecordError, Record, check_record, read_record
-from zaxy.eventloom.scan import UNKNOWN, ChainState, begins_a_record, damaged, read_lines, unterminated, walk
+from zaxy.eventloom.scan import (
+    UNKNOWN,
+    ChainState,
+    Step,
+    Stretch,
+    begins_a_record,
+    damaged,
+    read_lines,
+    skim,
+    unterminated,
+    walk,
+)
 from zaxy.eventloom.tail import indexed_record, known_end, last_line, record_time
 
 _FIRST_LINES: Final = 50
@@ -66,6 +77,9 @@ class Read(NamedTuple):
     record: Record
     first_seq: int
     inode: int
+
+
+FoundT = TypeVar("FoundT", Read, Stretch)
 
 
 class LogFindingError(Exception):
@@ -132,9 +146,23 @@ class LogReader:
             LogFindingError: The next record is bad, or missing. ``torn`` is the unfinished write of a last line.
         """
         wanted = max(from_seq, self._layout.first_seq)
-        return self._walk(wanted, lambda file: _state_before(file, wanted))
+        return self._walk(wanted, lambda file: _state_before(file, wanted), self._walk_file)
 
-    def _walk(self, wanted: int, start: Callable[[OpenFile], ChainState]) -> Iterator[Read]:
+    def stretches(self) -> Iterator[Stretch]:
+        """Check the whole log: yield how far it is sound, block by block.
+
+        Raises:
+            LogFindingError: As `steps`.
+        """
+        wanted = self._layout.first_seq
+        return self._walk(wanted, lambda file: _state_before(file, wanted), self._skim_file)
+
+    def _walk(
+        self,
+        wanted: int,
+        start: Callable[[OpenFile], ChainState],
+        read_file: Callable[[OpenFile, ChainState], Iterator[FoundT]],
+    ) -> Iterator[FoundT]:
         reached: ChainState | None = None
         inode = 0
         while True:
@@ -150,11 +178,11 @@ class LogReader:
                 state = start(file) if reached is None else ChainState(reached.seq, reached.digest, 0)
                 if reached is None and state.seq:
                     reached = ChainState(state.seq, state.digest)
-                read: Read | None = None
-                for read in self._walk_file(file, state):
-                    yield read
-                if read is not None:
-                    reached = ChainState(read.seq, read.digest)
+                found: FoundT | None = None
+                for found in read_file(file, state):
+                    yield found
+                if found is not None:
+                    reached = ChainState(found.seq, found.digest)
             last = reached.seq if reached is not None else 0
             if file.segment.last_seq is not None and last < file.segment.last_seq:
                 message = f"event {last + 1} is missing: the closed segment ends early"
@@ -174,13 +202,27 @@ class LogReader:
         except BadRecordError as finding:
             if last is not None:
                 state = ChainState(last.seq, last.digest, last.end)
-            whole = unterminated(file.descriptor, state) if finding.finding == "torn" else None
-            if whole is None:
-                code = "cut_segment" if finding.finding == "torn" and not file.is_active else finding.finding
-                seq = max(state.seq + 1, first_seq)
-                raise LogFindingError(code, seq, finding.message, str(file.segment.path)) from finding
+            whole = self._last_without_newline(file, state, finding)
             length = len(whole.line)
             yield Read(whole.seq, whole.record.digest, whole.offset + length, length, whole.record, first_seq, inode)
+
+    def _skim_file(self, file: OpenFile, state: ChainState) -> Iterator[Stretch]:
+        try:
+            for stretch in skim(file.descriptor, state):
+                state = ChainState(stretch.seq, stretch.digest, stretch.end)
+                yield stretch
+        except BadRecordError as finding:
+            whole = self._last_without_newline(file, state, finding)
+            yield Stretch(1, whole.seq, whole.record.digest, whole.offset + len(whole.line))
+
+    def _last_without_newline(self, file: OpenFile, state: ChainState, finding: BadRecordError) -> Step:
+        """Return the record behind ``state`` when only its newline is missing; else say what was found there."""
+        whole = unterminated(file.descriptor, state) if finding.finding == "torn" else None
+        if whole is not None:
+            return whole
+        code = "cut_segment" if finding.finding == "torn" and not file.is_active else finding.finding
+        seq = max(state.seq + 1, file.segment.first_seq)
+        raise LogFindingError(code, seq, finding.message, str(file.segment.path)) from finding
 
     def _refusal(self, finding: LogFindingError) -> IntegrityError | NotALogError:
         """Return the error for callers: a damaged log, or no log at all."""
@@ -287,7 +329,7 @@ class LogReader:
         def behind(file: OpenFile) -> ChainState:
             return ChainState(seq, digest, self._offset_behind(file, seq, digest, place))
 
-        walked = self._walk(seq, behind) if seq else self.steps(1)
+        walked = self._walk(seq, behind, self._walk_file) if seq else self.steps(1)
         if seq:
             file = self.files.holding(seq)
             if file is None:

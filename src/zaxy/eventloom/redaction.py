@@ -107,6 +107,11 @@ def _may_hold_secret(text: str) -> bool:
     return False
 
 
+def is_plain(text: str) -> bool:
+    """Return whether a text can be sealed as it is: ASCII, no NUL, no mark that a secret has."""
+    return text.isascii() and "\x00" not in text and not _may_hold_secret(text)
+
+
 def redact_text(text: str) -> str:
     """Return ``text`` with every secret in it replaced by ``[REDACTED]``; the same object when there is none."""
     while _may_hold_secret(text):

@@ -72,11 +72,12 @@ def verify_log(layout: LogLayout, reader: LogReader) -> IntegrityReport:
     Returns:
         The report; the check stops at the first bad record, since nothing after it is tied to the chain.
     """
-    session_id, total, head = layout.session_id, 0, None
+    session_id, total = layout.session_id, 0
+    head: str | None = None
     try:
-        for read in reader.steps():
-            total += 1
-            head = read.digest
+        for stretch in reader.stretches():
+            total += stretch.events
+            head = stretch.digest if total else None
     except LogFindingError as error:
         return _finding(reader, session_id, total, head, error)
     return IntegrityReport(True, total, session_id=session_id, head=head)

@@ -7,11 +7,31 @@ Robertson & Zaragoza, The Probabilistic Relevance Framework: BM25 and Beyond (20
 
 from __future__ import annotations
 
+import bisect
 import math
 from typing import Final
 
 K1: Final = 1.2
 B: Final = 0.75
+_EXACT_CODES: Final = 24
+
+
+def _stored_lengths() -> tuple[int, ...]:
+    """Return the 256 lengths that one byte can stand for: exact to 39, then four bits of precision."""
+    lengths = []
+    for code in range(256):
+        over = code - _EXACT_CODES
+        bits, shift = over & 7, (over >> 3) - 1
+        lengths.append(code if over < 0 else _EXACT_CODES + (bits if shift < 0 else (bits | 8) << shift))
+    return tuple(lengths)
+
+
+_LENGTHS: Final = _stored_lengths()
+
+
+def stored_length(length: int) -> int:
+    """Return a document's length as an index on disk remembers it: rounded down to what one byte can stand for."""
+    return _LENGTHS[bisect.bisect_right(_LENGTHS, length) - 1]
 
 
 def inverse_document_frequency(documents: int, frequency: int) -> float:

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from zaxy.ids import EventRef
 from zaxy.projections.protocols import Candidate, Capabilities, Position, TermStatistics
 from zaxy.projections.search.analysis import Analyzer, analyzer
-from zaxy.projections.search.bm25 import inverse_document_frequency, term_score
+from zaxy.projections.search.bm25 import inverse_document_frequency, stored_length, term_score
 from zaxy.projections.selection import Selection, Slice, knowledge_slices
 from zaxy.vocabulary.model import EventClass, Meaning
 
@@ -26,6 +26,7 @@ class _Document:
     housekeeping: bool
     counts: Mapping[str, int]
     length: int
+    stored_length: int
 
 
 class MemorySearch:
@@ -77,6 +78,7 @@ class MemorySearch:
             extraction.event_class is EventClass.HOUSEKEEPING,
             counts,
             counts.total(),
+            stored_length(counts.total()),
         )
         self._documents[event.ref] = document
         self._tokens += document.length
@@ -117,7 +119,7 @@ class MemorySearch:
             for term in dict.fromkeys(terms):
                 weight = inverse_document_frequency(statistics.documents, statistics.frequencies.get(term, 0))
                 for ref, count in self._postings.get(term, {}).items():
-                    scores[ref] += weight * term_score(count, self._documents[ref].length, mean)
+                    scores[ref] += weight * term_score(count, self._documents[ref].stored_length, mean)
             found = [Candidate(ref, score) for ref, score in scores.items() if self._admits(ref, selection)]
         found.sort(key=lambda candidate: (-candidate.score, candidate.ref))
         return found[:limit]
