@@ -18,7 +18,7 @@ from zaxy.errors import IntegrityError, NotALogError, NotFoundError
 from zaxy.eventloom.event import Event
 from zaxy.eventloom.files import LogFiles, OpenFile
 from zaxy.eventloom.layout import LogLayout
-from zaxy.eventloom.records import BadRecordError, Record, check_record, read_record
+from zaxy.eventloom.records import BadRecordError, Record, read_record
 from zaxy.eventloom.scan import (
     UNKNOWN,
     ChainState,
@@ -100,18 +100,6 @@ class LogFindingError(Exception):
         self.path = path
 
 
-class DivergedError(Exception):
-    """Raised when a log does not continue from where a projection stands: cut, rewritten, or another log.
-
-    Args:
-        session_id: Which session.
-    """
-
-    def __init__(self, session_id: str) -> None:
-        super().__init__(f"the log of session {session_id} is not the one that was projected")
-        self.session_id = session_id
-
-
 class LogReader:
     """Reads the files of one session. Holds nothing open between calls; safe to share between threads.
 
@@ -146,7 +134,7 @@ class LogReader:
             LogFindingError: The next record is bad, or missing. ``torn`` is the unfinished write of a last line.
         """
         wanted = max(from_seq, self._layout.first_seq)
-        return self._walk(wanted, lambda file: _state_before(file, wanted), self._walk_file)
+        return self.walk_files(wanted, lambda file: _state_before(file, wanted), self.walk_file)
 
     def stretches(self) -> Iterator[Stretch]:
         """Check the whole log: yield how far it is sound, block by block.
@@ -155,14 +143,24 @@ class LogReader:
             LogFindingError: As `steps`.
         """
         wanted = self._layout.first_seq
-        return self._walk(wanted, lambda file: _state_before(file, wanted), self._skim_file)
+        return self.walk_files(wanted, lambda file: _state_before(file, wanted), self._skim_file)
 
-    def _walk(
+    def walk_files(
         self,
         wanted: int,
         start: Callable[[OpenFile], ChainState],
         read_file: Callable[[OpenFile, ChainState], Iterator[FoundT]],
     ) -> Iterator[FoundT]:
+        """Yield what ``read_file`` finds in each file, from the one that holds an event to the end of the log.
+
+        Args:
+            wanted: That event's number.
+            start: Gives the state to begin with in the first file.
+            read_file: Reads one file from a state on.
+
+        Raises:
+            LogFindingError: A record is bad or missing.
+        """
         reached: ChainState | None = None
         inode = 0
         while True:
@@ -191,7 +189,12 @@ class LogReader:
                 return
             wanted = last + 1
 
-    def _walk_file(self, file: OpenFile, state: ChainState) -> Iterator[Read]:
+    def walk_file(self, file: OpenFile, state: ChainState) -> Iterator[Read]:
+        """Yield the sound records of one file that follow a state.
+
+        Raises:
+            LogFindingError: The next one is bad.
+        """
         first_seq, inode = file.segment.first_seq, file.inode
         last: Read | None = None
         try:
@@ -224,7 +227,7 @@ class LogReader:
         seq = max(state.seq + 1, file.segment.first_seq)
         raise LogFindingError(code, seq, finding.message, str(file.segment.path)) from finding
 
-    def _refusal(self, finding: LogFindingError) -> IntegrityError | NotALogError:
+    def refusal(self, finding: LogFindingError) -> IntegrityError | NotALogError:
         """Return the error for callers: a damaged log, or no log at all."""
         if finding.seq == 1 and finding.code in _FOREIGN and not self.begins_like_a_log():
             return NotALogError(
@@ -261,7 +264,7 @@ class LogReader:
                     return
         except LogFindingError as finding:
             if finding.code != "torn" or not self.begins_like_a_log():
-                raise self._refusal(finding) from finding
+                raise self.refusal(finding) from finding
 
     # ---- single events
 
@@ -276,7 +279,7 @@ class LogReader:
             if found is not None:
                 return found[1].event(self._layout.session_id, seq)
             with contextlib.suppress(LogFindingError):
-                for read in self._walk_file(file, _state_before(file, seq)):
+                for read in self.walk_file(file, _state_before(file, seq)):
                     if read.seq == seq:
                         return read.record.event(self._layout.session_id, seq)
         return None
@@ -299,84 +302,16 @@ class LogReader:
             start = state if state.seq else ChainState(file.segment.first_seq - 1, UNKNOWN, 0)
             newest: deque[Read] = deque(maxlen=1)
             try:
-                newest.extend(self._walk_file(file, start))
+                newest.extend(self.walk_file(file, start))
             except LogFindingError as finding:
                 if finding.code != "torn" or not self.begins_like_a_log():
-                    raise self._refusal(finding) from finding
+                    raise self.refusal(finding) from finding
         if not newest:
             indexed = self.read(state.seq) if state.seq else None
             return Head(state.seq, state.digest or "", recorded_at, indexed) if indexed else Head()
         last = newest[0]
         event = last.record.event(self._layout.session_id, last.seq)
         return Head(last.seq, last.digest, record_time(last.record), event)
-
-    # ---- for projections
-
-    def read_after(self, seq: int, digest: str, place: tuple[int, int]) -> Iterator[Located]:
-        """Yield what follows an event that a projection has applied.
-
-        Args:
-            seq: That event's number; 0 to begin at the start.
-            digest: Its digest: the first event that is yielded must name it.
-            place: Inode of the file that held it, and the offset just behind it.
-
-        Raises:
-            DivergedError: The log does not hold that event any more.
-            LogDamagedError: A record is bad; what was yielded before it is good.
-            NotALogError: The file holds something else.
-        """
-
-        def behind(file: OpenFile) -> ChainState:
-            return ChainState(seq, digest, self._offset_behind(file, seq, digest, place))
-
-        walked = self._walk(seq, behind, self._walk_file) if seq else self.steps(1)
-        if seq:
-            file = self.files.holding(seq)
-            if file is None:
-                raise DivergedError(self._layout.session_id)
-            file.__exit__(None, None, None)
-        try:
-            for read in walked:
-                event = read.record.event(self._layout.session_id, read.seq)
-                yield Located(event, read.end, read.first_seq, read.inode, read.length)
-        except LogFindingError as finding:
-            if finding.code != "torn" or not self.begins_like_a_log():
-                raise self._refusal(finding) from finding
-
-    def _offset_behind(self, file: OpenFile, seq: int, digest: str, place: tuple[int, int]) -> int:
-        inode, offset = place
-        if inode == file.inode and offset <= file.size:
-            with contextlib.suppress(BadRecordError):
-                if check_record(_line_before(file.descriptor, offset)).digest == digest:
-                    return offset
-        entry = file.index.entry(seq)
-        found = indexed_record(file.descriptor, entry, seq) if entry is not None else None
-        if found is not None and entry is not None and found[1].digest == digest:
-            return entry.offset + found[0] + 1
-        with contextlib.suppress(LogFindingError):
-            for read in self._walk_file(file, ChainState(file.segment.first_seq - 1, UNKNOWN, 0)):
-                if read.seq == seq and read.digest == digest:
-                    return read.end
-        raise DivergedError(self._layout.session_id)
-
-
-@dataclass(frozen=True, slots=True)
-class Located:
-    """An event with its place in the files.
-
-    Attributes:
-        event: The event.
-        end: Byte offset just behind its line.
-        first_seq: First sequence number of the file that holds it.
-        inode: That file's inode.
-        length: Length of its line in bytes.
-    """
-
-    event: Event
-    end: int
-    first_seq: int
-    inode: int
-    length: int
 
 
 def _state_before(file: OpenFile, seq: int) -> ChainState:
@@ -389,17 +324,3 @@ def _state_before(file: OpenFile, seq: int) -> ChainState:
         if 0 < state.seq < seq:
             return state
     return ChainState() if file.segment.first_seq == 1 else ChainState(file.segment.first_seq - 1, UNKNOWN, 0)
-
-
-def _line_before(descriptor: int, end: int) -> bytes:
-    """Return the line that ends just before ``end``, without its newline; empty when none does."""
-    if end <= 0 or os.pread(descriptor, 1, end - 1) != b"\n":
-        return b""
-    block = 4_096
-    while True:
-        start = max(0, end - 1 - block)
-        data = os.pread(descriptor, end - 1 - start, start)
-        at = data.rfind(b"\n")
-        if at >= 0 or start == 0:
-            return data[at + 1 :]
-        block *= 8

@@ -15,9 +15,9 @@ from dataclasses import dataclass
 from typing import Final
 
 from zaxy.errors import BusyError, IntegrityError, NotALogError, ProjectionError, WriteFailedError
+from zaxy.eventloom.continuation import DivergedError
 from zaxy.eventloom.event import Event
 from zaxy.eventloom.loom import Eventloom, LogStat
-from zaxy.eventloom.reader import DivergedError
 from zaxy.projections.feeding import AnyTier, OpenStore, Progress, drop_session, feed, writers
 from zaxy.projections.following import Follower, bytes_behind, is_at, place
 from zaxy.projections.protocols import Position

@@ -8,9 +8,9 @@ from dataclasses import dataclass, field
 from typing import Any, Final
 
 from zaxy.errors import BusyError, ProjectionError
+from zaxy.eventloom.continuation import DivergedError
 from zaxy.eventloom.event import Event
 from zaxy.eventloom.loom import LogStat
-from zaxy.eventloom.reader import DivergedError
 from zaxy.files.lock import try_lock, unlock
 from zaxy.projections.following import Follower, is_at, place
 from zaxy.projections.protocols import Position

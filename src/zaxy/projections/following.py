@@ -8,9 +8,9 @@ from collections.abc import Callable, Collection, Iterator, Sequence
 from typing import Final
 
 from zaxy.errors import IntegrityError, NotALogError, ZaxyError
+from zaxy.eventloom.continuation import Located, read_after
 from zaxy.eventloom.event import Event
 from zaxy.eventloom.loom import Eventloom, LogStat
-from zaxy.eventloom.reader import Located
 from zaxy.ids import EventRef
 from zaxy.projections.protocols import Position
 from zaxy.vocabulary.model import Extraction, Meaning
@@ -72,7 +72,7 @@ class Follower:
         reader = self.loom.log(session_id).reader
         try:
             digest = start.hash.removeprefix("sha256:")
-            yield from reader.read_after(start.seq, digest, (start.inode, start.offset))
+            yield from read_after(reader, session_id, start.seq, digest, (start.inode, start.offset))
         except (NotALogError, IntegrityError, OSError) as error:
             message = error.message if isinstance(error, ZaxyError) else f"session {session_id}: {error}"
             self._damage[session_id] = f"{message}; what follows is not searched"

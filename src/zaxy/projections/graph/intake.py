@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, MutableMapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 from zaxy.errors import ProjectionError
 from zaxy.ids import EventRef
@@ -98,23 +98,24 @@ def read_meaning(meaning: Meaning) -> Intake:
     event, extraction = meaning.event, meaning.extraction
     if not (extraction.entities or extraction.relations or extraction.invalidations):
         return Intake(event.ref)
-    base = Statement(event.ref, event.occurred_moment, event.recorded_moment, Role.FACT.value, "", ended=False)
+    place = (event.ref, event.occurred_moment, event.recorded_moment)
     told: dict[str, Told] = {}
     for given in extraction.entities:
         key = given.entity.key
         if key not in told or (given.role is Role.FACT and told[key].statement.role != Role.FACT):
-            statement = replace(base, role=given.role.value, status=given.status, ended=given.ended)
+            statement = Statement(*place, given.role.value, given.status, given.ended)
             told[key] = Told(key, given.entity.name, statement)
     related: dict[tuple[str, str, str], Related] = {}
     for link in extraction.relations:
         for end in (link.source, link.target):
-            told.setdefault(end.key, Told(end.key, end.name, replace(base, role=Role.MENTION.value)))
+            mention = Statement(*place, Role.MENTION.value, "", ended=False)
+            told.setdefault(end.key, Told(end.key, end.name, mention))
         source, target = link.source.key, link.target.key
         repeatable = all(told[key].statement.role == Role.MENTION for key in (source, target))
-        statement = replace(base, ended=link.ended)
+        statement = Statement(*place, Role.FACT.value, "", link.ended)
         related[source, link.relation, target] = Related(source, link.relation, target, statement, repeatable)
     ended = {
-        (EventRef(given.session_id, given.seq), Ending(event.ref, given.moment, base.recorded_at)): None
+        (EventRef(given.session_id, given.seq), Ending(event.ref, given.moment, event.recorded_moment)): None
         for given in extraction.invalidations
     }
     return Intake(event.ref, tuple(told.values()), tuple(related.values()), tuple(ended))
@@ -166,4 +167,4 @@ def thin(intake: Intake, marks: MutableMapping[str, Mark]) -> Intake:
         if link.repeatable or mark is not None:  # until something could be a repeat, there is nothing to compare with
             marks[name] = Mark(link.statement.ended, link.statement.valid_from)
         related.append(link)
-    return replace(intake, told=tuple(told), related=tuple(related))
+    return Intake(intake.ref, tuple(told), tuple(related), intake.ended)
