@@ -29,7 +29,7 @@ step() {
 
 ask() {
   step "$1"
-  "$zaxy" query "$1" --eventloom-path "$loom" --limit 3
+  "$zaxy" query "$@" --eventloom-path "$loom" --limit 2
 }
 
 step "A loom in $folder"
@@ -48,7 +48,7 @@ step "Its documents and source files"
 
 ask "Why was tantivy chosen for the search index?"
 ask "What happens to a torn last line of a log?"
-ask "Which changes touched the log?"
+ask "Which commits mended the log?" --type commit.recorded
 
 step "Is what it answered from still what was written?"
 "$zaxy" status --eventloom-path "$loom"

@@ -35,7 +35,9 @@ def show_answer(answer: Answer, *, explain: bool) -> None:
 def hit_block(hit: Hit, rank: int, width: int | None, *, explain: bool) -> str:
     """Return one hit: score, actor, date and type; what was said; its citation."""
     date = hit.occurred_at[:16].replace("T", " ")
-    lines = [f"{rank}. {hit.score:.4f}  {one_line(hit.actor)}  {one_line(date)}  {one_line(hit.event_type)}"]
+    path, line = hit.metadata.get("path"), hit.metadata.get("line")
+    where = "" if path is None else f"  {one_line(path)}" + ("" if line is None else f":{line}")
+    lines = [f"{rank}. {hit.score:.4f}  {one_line(hit.actor)}  {one_line(date)}  {one_line(hit.event_type)}{where}"]
     lines.append(block(hit.content, "   ", width))
     if explain:
         scores = "  ".join(f"{lane} {score:.4f}" for lane, score in hit.scores.items())
