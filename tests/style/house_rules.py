@@ -261,7 +261,6 @@ def reasons(source: Source) -> list[Finding]:
 
 _FOREIGN_WORDS: Final = {
     r"\.\./shared\b": "a folder outside the repository",
-    r"(?<![\w.])/work/(?:main|shared|\.library)\b": "the place where it was made",
     r"(?i)\bissues?\s+(?:#\s?)?\d+\b": "a planning number",
     r"(?i)\b(?:this|next|previous|last) issue\b": "planning",
     r"\b(?:T[O]DO|F[I]XME|X[X]X)\b": "work that is not done",

@@ -207,7 +207,6 @@ def test_switching_a_check_off_with_a_reason_is_accepted() -> None:
     "words",
     [
         ["see ..", "/", "shared/data"],
-        ["cd ", "/", "work", "/main"],
         ["as issue", " 12 asks"],
         ["as Issue", " #12 asks"],
         ["the next", " issue does it"],
@@ -222,7 +221,7 @@ def test_words_about_how_the_repository_was_made_are_found(words: list[str]) -> 
 
 
 def test_citations_and_folders_of_users_are_not_such_words() -> None:
-    assert not foreign_words("docs/page.md", "eventloom://work/events/12 in /home/ann/work/main.jsonl has no issues\n")
+    assert not foreign_words("docs/page.md", "eventloom://work/events/12 in /home/ann/notes.jsonl has no issues\n")
 
 
 def function_of(lines: int) -> str:
