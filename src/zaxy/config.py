@@ -81,20 +81,22 @@ def load_settings(
         session_id: Overrides which session a write means.
         projection_backend: Overrides the graph back end.
         environment: Instead of the process environment.
-        folder: The project's folder, instead of the current one.
+        folder: The project's folder, instead of the one that `project_folder` finds.
 
     Raises:
         InvalidInputError: A setting has a value that cannot be used; the message names it and where it comes from.
     """
     outside = os.environ if environment is None else environment
-    base = folder or Path.cwd()
+    here = folder or Path.cwd()
+    base = folder or project_folder(here)
     profile = _read_profile(base)
     set_outside = {name: value for name, value in outside.items() if value != ""}
     values = {**profile, **set_outside}
     given = eventloom_path if eventloom_path is not None else values.get("EVENTLOOM_PATH", DEFAULT_LOOM)
     if not str(given).strip():
         raise InvalidInputError("the path of the loom is empty", remedy="name a folder such as .eventloom")
-    loom = base / given
+    named_here = eventloom_path is not None or "EVENTLOOM_PATH" in set_outside
+    loom = (here if named_here else base) / given
     thread = values.get("EVENTLOOM_THREAD", DEFAULT_SESSION) if session_id is None else session_id
     graph_path = set_outside.get("EMBEDDED_GRAPH_PATH")
     if graph_path is None and base / profile.get("EVENTLOOM_PATH", DEFAULT_LOOM) == loom:
@@ -103,13 +105,32 @@ def load_settings(
         eventloom_path=loom,
         session_id=check_session_id(thread),
         projection_backend=projection_backend or values.get("PROJECTION_BACKEND", "embedded"),
-        graph_path=base / graph_path if graph_path else None,
+        graph_path=(here if "EMBEDDED_GRAPH_PATH" in set_outside else base) / graph_path if graph_path else None,
         query_default_limit=_number(values, "QUERY_DEFAULT_LIMIT", 10, low=1, high=1_000),
         fsync=_choice(values, "EVENTLOOM_FSYNC", "always", FSYNC_POLICIES),
         max_event_bytes=_number(values, "EVENTLOOM_MAX_EVENT_BYTES", 1024 * 1024, low=1_024, high=32 * 1024 * 1024),
         search_language=values.get("SEARCH_LANGUAGE", "english").lower(),
         admin_token=_secret(values, "MCP_ADMIN_TOKEN"),
     )
+
+
+def project_folder(start: Path) -> Path:
+    """Return the folder that holds the project's loom: ``start`` or the nearest one above it, else ``start``.
+
+    The search ends at the top of a git checkout, at the home folder and where another user's folders begin.
+    """
+    try:
+        owner = start.stat().st_uid
+        for folder in (start, *start.parents):
+            if folder.stat().st_uid != owner:
+                break
+            if (folder / LOCAL_PROFILE).is_file() or (folder / DEFAULT_LOOM / "loom.json").is_file():
+                return folder
+            if (folder / ".git").exists() or folder == Path.home():
+                break
+    except (OSError, RuntimeError):  # a folder that cannot be looked into, no home
+        return start
+    return start
 
 
 def _number(values: Mapping[str, str], name: str, default: int, *, low: int, high: int) -> int:

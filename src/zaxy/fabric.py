@@ -187,6 +187,8 @@ class MemoryFabric:
     ) -> list[Event]:
         """Record several events with one write and one sync: all of them or none. On return they are on disk.
 
+        A crash in the middle may leave the first of them; events with keys can simply be appended again.
+
         Args:
             items: Drafts, or mappings with ``event_type``, ``actor``, ``payload`` and optionally ``key``,
                 ``parent_event_id``, ``caused_by``.

@@ -62,4 +62,4 @@ def test_evidence_is_found_at_least_as_often_as_by_plain_bm25(tmp_path: Path) ->
 
 
 def _figure(line: str) -> float:
-    return float(line.split("recall@10=")[1].split()[0])
+    return float(line.split("recall@10=")[1].split(maxsplit=1)[0])

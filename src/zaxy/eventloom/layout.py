@@ -48,6 +48,7 @@ class LogLayout:
         quarantine: Where bytes go that were cut from a torn tail.
         archive: Where the closed segments of this session lie.
         changes: The loom-wide file that says which logs changed.
+        damage_mark: Left by whoever found the log damaged; while it is there, an append checks the whole log first.
     """
 
     folder: Path
@@ -58,6 +59,7 @@ class LogLayout:
     quarantine: Path = field(init=False)
     archive: Path = field(init=False)
     changes: Path = field(init=False)
+    damage_mark: Path = field(init=False)
 
     def __post_init__(self) -> None:
         disposable = self.folder / ".zaxy"
@@ -65,6 +67,7 @@ class LogLayout:
         object.__setattr__(self, "quarantine", self.folder / "quarantine")
         object.__setattr__(self, "archive", self.folder / _ARCHIVE / self.session_id)
         object.__setattr__(self, "changes", disposable / "changes")
+        object.__setattr__(self, "damage_mark", disposable / "damaged" / self.session_id)
 
     @classmethod
     def of(cls, path: str | Path) -> LogLayout:

@@ -79,6 +79,9 @@ class EventLog:
     def append_many(self, items: Iterable[Draft | Mapping[str, Any]]) -> list[Event]:
         """Record several events with one write and one sync: all of them or none.
 
+        A crash in the middle may leave the first of them, each whole, before anything was acknowledged; events with
+        keys can simply be appended again.
+
         Args:
             items: Drafts, or mappings with ``event_type``, ``actor``, ``payload`` and optionally ``key``,
                 ``parent_event_id``, ``caused_by``.

@@ -1,7 +1,7 @@
 """Reading one session's log, without locks: replay, single events, the tail. Every record is checked as it is read.
 
 The side index makes jumps cheap where it fits; where it is missing or behind, the file is walked instead. Reading
-creates nothing, so a log on read-only storage is read in place.
+creates nothing but a mark beside a log that it finds damaged, so a log on read-only storage is read in place.
 """
 
 from __future__ import annotations
@@ -31,7 +31,8 @@ from zaxy.eventloom.scan import (
     unterminated,
     walk,
 )
-from zaxy.eventloom.tail import indexed_record, known_end, last_line, record_time
+from zaxy.eventloom.tail import acknowledged_end, indexed_record, known_end, last_line, record_time
+from zaxy.files.durable import leave_mark
 
 _FIRST_LINES: Final = 50
 _FIRST_BYTES: Final = 1024 * 1024
@@ -167,6 +168,7 @@ class LogReader:
             file = self.files.holding(wanted)
             if file is None:
                 if self.files.begins_behind(wanted):
+                    leave_mark(self._layout.damage_mark)
                     raise LogFindingError("missing", wanted, f"event {wanted} is missing", str(self._layout.active))
                 return
             with file:
@@ -184,6 +186,7 @@ class LogReader:
             last = reached.seq if reached is not None else 0
             if file.segment.last_seq is not None and last < file.segment.last_seq:
                 message = f"event {last + 1} is missing: the closed segment ends early"
+                leave_mark(self._layout.damage_mark)
                 raise LogFindingError("missing", max(last + 1, wanted), message, str(file.segment.path))
             if last < wanted:
                 return
@@ -223,9 +226,15 @@ class LogReader:
         whole = unterminated(file.descriptor, state) if finding.finding == "torn" else None
         if whole is not None:
             return whole
-        code = "cut_segment" if finding.finding == "torn" and not file.is_active else finding.finding
+        code, message = finding.finding, finding.message
+        if code == "torn" and not file.is_active:
+            code = "cut_segment"
+        elif code == "torn" and state.offset <= acknowledged_end(file.index, file.size):
+            code, message = "cut_record", "an acknowledged event is not what was sealed"
         seq = max(state.seq + 1, file.segment.first_seq)
-        raise LogFindingError(code, seq, finding.message, str(file.segment.path)) from finding
+        if code != "torn" and (state.seq or self.begins_like_a_log()):
+            leave_mark(self._layout.damage_mark)
+        raise LogFindingError(code, seq, message, str(file.segment.path)) from finding
 
     def refusal(self, finding: LogFindingError) -> IntegrityError | NotALogError:
         """Return the error for callers: a damaged log, or no log at all."""

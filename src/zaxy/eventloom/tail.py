@@ -2,7 +2,9 @@
 
 Only the last line can be torn: a record is acknowledged after its newline is on disk. A torn line is saved to
 `quarantine/` and cut off; a complete record that merely lacks its newline (other writers leave such files) is kept.
-Anything bad before the last line is corruption: nothing is written to the log any more.
+What the side index knows was acknowledged, and is never taken for torn. Anything bad before the last line is
+corruption, and nothing is written to the log any more. An append looks at the tail and at what the index does not know;
+damage further back is found by whatever reads it, which leaves a mark that every later append obeys.
 """
 
 from __future__ import annotations
@@ -19,7 +21,7 @@ from typing import Final
 from zaxy.clock import parse_time
 from zaxy.errors import InvalidInputError, NotALogError
 from zaxy.eventloom.event import SOURCE_KEY
-from zaxy.eventloom.index import Entry, LogIdentity, SideIndex, digest_key
+from zaxy.eventloom.index import Entry, LogIdentity, SideIndex, digest_key, pack
 from zaxy.eventloom.layout import LogLayout
 from zaxy.eventloom.records import BadRecordError, Record, check_record
 from zaxy.eventloom.scan import (
@@ -177,13 +179,13 @@ def find_tail(layout: LogLayout, descriptor: int) -> Tail:
     index = SideIndex(layout.index(first_seq), identity)
     try:
         state, known_recorded_at = known_end(descriptor, index)
-        if state.seq == 0:
-            state = ChainState(before.seq, before.digest, 0)
-            if status.st_size or len(index):  # an index that does not fit, of a file that was emptied perhaps
-                _write_index(index, [], fresh=True)
-        else:
-            recorded_at = known_recorded_at
-        return _catch_up(layout, descriptor, index, Tail(state, identity, recorded_at))
+        if state.seq:
+            return _catch_up(layout, descriptor, index, Tail(state, identity, known_recorded_at))
+        start = Tail(ChainState(before.seq, before.digest, 0), identity, recorded_at)
+        tail = _catch_up(layout, descriptor, index, start, acknowledged=acknowledged_end(index, status.st_size))
+        if status.st_size == 0 and len(index):  # of a file that was emptied
+            _write_index(index, [], fresh=True)
+        return tail
     finally:
         index.close()
 
@@ -196,39 +198,60 @@ def _first_seq(descriptor: int, before: ChainState) -> int:
         return before.seq + 1
 
 
-def _catch_up(layout: LogLayout, descriptor: int, index: SideIndex, tail: Tail) -> Tail:
+def acknowledged_end(index: SideIndex, size: int) -> int:
+    """Return where the last line begins that an index knows of, -1 when it knows none in a file of this size.
+
+    An entry is written after its record was synced, so what stands there was acknowledged, whatever it looks like now.
+    """
+    entry = index.entry(index.identity.first_seq + len(index) - 1)
+    return entry.offset if entry is not None and entry.offset < size else -1
+
+
+def _catch_up(
+    layout: LogLayout, descriptor: int, index: SideIndex, tail: Tail, *, acknowledged: int | None = None
+) -> Tail:
+    """Take what follows a state into the index. With ``acknowledged`` the index is written anew, once all is sound."""
     state, recorded_at = tail.state, tail.recorded_at
+    fresh = acknowledged is not None
     entries: list[Entry] = []
     for line in read_lines(descriptor, state.offset):
         try:
             step = check_step(line, state)
         except BadRecordError as finding:
-            kept = _repair(layout, descriptor, line, state, finding)
+            kept = _repair(layout, descriptor, line, state, finding, acknowledged=acknowledged)
             if kept is None:
                 break
             step = kept
         entries.append(entry_of(step))
         recorded_at = entries[-1].recorded_at
         state = ChainState(step.seq, step.record.digest, step.offset + len(step.line) + 1)
-        if len(entries) >= _FLUSH_ENTRIES:
+        if len(entries) >= _FLUSH_ENTRIES and not fresh:
             _write_index(index, entries)
             entries = []
     if entries:
-        _write_index(index, entries)
+        _write_index(index, entries, fresh=fresh)
     return Tail(state, tail.identity, recorded_at)
 
 
 def _write_index(index: SideIndex, entries: list[Entry], *, fresh: bool = False) -> None:
     try:
         if fresh:
-            index.rebuild_from()
+            index.rebuild_from(pack(entries))
         else:
             index.extend(entries)
     except OSError as error:
         logger.warning("the side index %s could not be written (%s); reads fall back to scanning", index.path, error)
 
 
-def _repair(layout: LogLayout, descriptor: int, line: Line, state: ChainState, finding: BadRecordError) -> Step | None:
+def _repair(
+    layout: LogLayout,
+    descriptor: int,
+    line: Line,
+    state: ChainState,
+    finding: BadRecordError,
+    *,
+    acknowledged: int | None,
+) -> Step | None:
     """Deal with a bad line: complete it, cut it off, or raise when it is not a torn tail.
 
     Returns:
@@ -248,6 +271,9 @@ def _repair(layout: LogLayout, descriptor: int, line: Line, state: ChainState, f
         else:
             append_durably(descriptor, b"\n", size=size, path=layout.active, synced=True)
             return step
+    if acknowledged is not None and line.offset <= acknowledged:
+        message = f"event {state.seq + 1} was acknowledged and is not what was sealed"
+        raise damaged(layout.session_id, state.seq + 1, message)
     if state.seq == 0 and not begins_a_record(line):
         raise _not_a_log(layout.active)
     torn = line.data + (b"\n" if line.complete else b"")

@@ -27,7 +27,9 @@ from zaxy.eventloom.index import Entry, LogIdentity, SideIndex, pack
 from zaxy.eventloom.keys import KnownKeys
 from zaxy.eventloom.layout import LogLayout
 from zaxy.eventloom.reader import LogReader
+from zaxy.eventloom.scan import damaged
 from zaxy.eventloom.tail import Tail, find_tail, mark_told, untold_repairs
+from zaxy.eventloom.verification import verify_log
 from zaxy.files.durable import CacheFile, append_durably, make_directories, move_file, open_log, sync, sync_directory
 from zaxy.files.lock import locked
 
@@ -110,6 +112,8 @@ class LogWriter:
 
     def commit(self, drafts: Sequence[Draft]) -> list[Outcome]:
         """Append drafts in order, all or none. On return they are on disk (with ``fsync=always``).
+
+        A crash in the middle of the write may leave the first of them, each whole; nothing of it was acknowledged.
 
         Args:
             drafts: What to record; one whose key the log holds gives back the event that has it.
@@ -206,6 +210,8 @@ class LogWriter:
     def _open(self) -> tuple[int, Tail]:
         """Return the open log and its tail."""
         path = self._layout.active
+        if os.path.exists(self._layout.damage_mark):
+            self._check_marked()
         try:
             named = os.stat(path)
         except FileNotFoundError:
@@ -228,6 +234,18 @@ class LogWriter:
         self._tail = find_tail(self._layout, self._descriptor)
         self._untold = bool(untold_repairs(self._layout))
         return self._descriptor, self._tail
+
+    def _check_marked(self) -> None:
+        """Check the whole of a log that was found damaged once; it may have been restored since.
+
+        Raises:
+            LogDamagedError: It is damaged.
+        """
+        report = verify_log(self._layout, self._reader)
+        if not report.ok:
+            raise damaged(self._layout.session_id, report.broken_at_seq or 1, report.broken_reason or "it is not sound")
+        with contextlib.suppress(OSError):  # then it is checked once more next time
+            os.unlink(self._layout.damage_mark)
 
     def _write(self, group: Sequence[_Ticket]) -> None:
         descriptor, tail = self._open()

@@ -211,7 +211,7 @@ def append_durably(descriptor: int, data: bytes, *, size: int, path: Path, synce
     """
     try:
         write_all(descriptor, data)
-    except OSError as error:
+    except BaseException as error:  # an interrupt between two writes leaves no part of a batch either
         try:
             os.ftruncate(descriptor, size)
         except OSError as second:
@@ -219,7 +219,9 @@ def append_durably(descriptor: int, data: bytes, *, size: int, path: Path, synce
                 f"{path}: a partial write could not be taken back: {second.strerror}",
                 remedy="open the log again: its tail is repaired before it is written to",
             ) from error
-        raise write_failed(path, error) from error
+        if isinstance(error, OSError):
+            raise write_failed(path, error) from error
+        raise
     if synced:
         sync(descriptor)
 
@@ -326,6 +328,16 @@ def rename_beside(path: Path, name: str) -> Path:
     target = path.with_name(name)
     os.rename(path, target)
     return target
+
+
+def leave_mark(path: Path) -> None:
+    """Make an empty file whose being there means something; where that is not possible, nothing is left.
+
+    Not synced: whoever needs it can find out again.
+    """
+    with contextlib.suppress(OSError):
+        path.parent.mkdir(parents=True, exist_ok=True)
+        os.close(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_CLOEXEC, FILE_MODE))
 
 
 def copy_files(source: Path, target: Path) -> None:

@@ -12,7 +12,9 @@ from eventloom_lines import hash_of, v1_line
 
 from zaxy.errors import LogDamagedError, NotALogError
 from zaxy.eventloom.event import Event
+from zaxy.eventloom.layout import LogLayout
 from zaxy.eventloom.log import EventLog
+from zaxy.eventloom.tail import find_tail
 
 
 def made(folder: Path, count: int = 3) -> tuple[EventLog, list[Event]]:
@@ -26,6 +28,51 @@ def without_caches(folder: Path) -> None:
     shutil.rmtree(folder / ".zaxy", ignore_errors=True)
 
 
+def index_again(path: Path) -> None:
+    descriptor = os.open(path, os.O_RDWR)
+    find_tail(LogLayout.of(path), descriptor)
+    os.close(descriptor)
+
+
+@pytest.mark.parametrize("count", [1, 3])
+def test_an_acknowledged_record_that_was_cut_or_changed_is_never_taken_for_torn(tmp_path: Path, count: int) -> None:
+    log, events = made(tmp_path, count)
+    sound = log.path.read_bytes()
+    last = sound[:-1].rfind(b"\n") + 1
+    cuts = [sound[:length] for length in range(last + 1, len(sound) - 1, 7)]
+    flips = [sound[:at] + bytes([sound[at] ^ 1]) + sound[at + 1 :] for at in range(last, len(sound), 5)]
+    for content in [*cuts, *flips, sound[:-1] + b"\x0b"]:
+        log.path.write_bytes(content)
+        report = EventLog(log.path).verify()
+        assert (report.ok, report.total_events) == (False, count - 1)
+        with pytest.raises((LogDamagedError, NotALogError)):
+            EventLog(log.path).append("note.taken", "ann")
+        assert log.path.read_bytes() == content
+    assert not (tmp_path / "quarantine").exists()
+    log.path.write_bytes(sound)
+    assert EventLog(log.path).append("note.taken", "ann").seq == count + 1
+    assert list(EventLog(log.path).replay())[:count] == events
+
+
+def test_damage_that_anyone_found_makes_the_session_read_only_until_it_is_mended(tmp_path: Path) -> None:
+    log, _ = made(tmp_path, 9)
+    sound = log.path.read_bytes()
+    writer = EventLog(log.path)
+    writer.append("note.taken", "ann")
+    changed = log.path.read_bytes().replace(b'"n":2', b'"n":5', 1)
+    log.path.write_bytes(changed)
+    with pytest.raises(LogDamagedError):
+        list(EventLog(log.path).replay())
+    for one in (writer, EventLog(log.path)):
+        with pytest.raises(LogDamagedError) as caught:
+            one.append("note.taken", "ann")
+        assert caught.value.seq == 3
+    assert log.path.read_bytes() == changed
+    log.path.write_bytes(sound)
+    assert EventLog(log.path).append("note.taken", "ann").seq == 10
+    assert writer.append("note.taken", "ann").seq == 11
+
+
 @pytest.mark.parametrize("cached", [True, False], ids=["index kept", "index gone"])
 @pytest.mark.parametrize("count", [1, 3])
 def test_a_tail_torn_at_any_byte_is_set_aside_and_the_log_goes_on(tmp_path: Path, count: int, cached: bool) -> None:
@@ -34,9 +81,12 @@ def test_a_tail_torn_at_any_byte_is_set_aside_and_the_log_goes_on(tmp_path: Path
     last = sound[:-1].rfind(b"\n") + 1
     for length in range(last + 1, len(sound) - 1):
         shutil.rmtree(tmp_path / "quarantine", ignore_errors=True)
-        log.path.write_bytes(sound[:length])
-        if not cached:
-            without_caches(tmp_path)
+        without_caches(tmp_path)
+        log.path.write_bytes(sound[:last])
+        if cached:  # the index knows what was acknowledged, and the write that was torn was not
+            index_again(log.path)
+        with log.path.open("ab") as file:
+            file.write(sound[last:length])
         torn = sound[last:length]
 
         report = EventLog(log.path).verify()

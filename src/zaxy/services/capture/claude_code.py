@@ -52,7 +52,10 @@ def _transcripts_below(folder: Path, report: Report) -> list[Path]:
     def unreadable(error: OSError) -> None:
         report.find(shown_path(error.filename or folder), 0, f"cannot be read: {error.strerror}")
 
-    found = [Path(parent, name) for parent, _, names in os.walk(folder, onerror=unreadable) for name in names]
+    found: list[Path] = []
+    for parent, folders, names in os.walk(folder, onerror=unreadable):
+        folders[:] = [name for name in folders if not name.startswith(".")]  # a loom, a repository's own files
+        found += [Path(parent, name) for name in names]
     return sorted(path for path in found if path.suffix == ".jsonl" and path.is_file())
 
 

@@ -171,6 +171,8 @@ def existing_path(path: str | Path) -> Path:
     Raises:
         NotFoundError: There is nothing at the path.
     """
+    if not str(path).strip():
+        raise InvalidInputError("the path to take in is empty", remedy="name a file or a folder")
     try:
         return Path(path).expanduser().resolve(strict=True)
     except (OSError, RuntimeError, ValueError) as error:

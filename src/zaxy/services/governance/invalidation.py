@@ -10,7 +10,7 @@ from zaxy.clock import Clock, format_time, parse_time
 from zaxy.errors import InvalidInputError, NotFoundError
 from zaxy.eventloom.event import Draft, Event
 from zaxy.eventloom.loom import Eventloom
-from zaxy.ids import parse_citation
+from zaxy.ids import EventRef, parse_citation
 from zaxy.projections.graph.reader import GraphReader
 from zaxy.projections.graph.timeline import current
 from zaxy.projections.selection import Names, Selection
@@ -68,7 +68,8 @@ class InvalidationService:
             session_id: The session that the ending is recorded in.
             actor: Who says so.
             citations: The events to end.
-            entity: Or ``(type, name)`` of the entity of which the current statement ends.
+            entity: Or ``(type, name)`` of the entity of which the current statement ends: the one of that session, or
+                where it has none, the latest of all sessions.
             invalid_at: From when on, RFC 3339, also in the future; None means now.
             reason: Why.
 
@@ -98,13 +99,12 @@ class InvalidationService:
             raise InvalidInputError("an entity has a type and a name, such as goal and 'Ship the parser'")
         key = EntityRef(entity_type.strip(), name.strip()).key
 
-        def holding(graph: GraphReader) -> list[Any]:
-            found = []
-            for sessions in (Names(frozenset({session_id})), None):
+        def holding(graph: GraphReader) -> list[EventRef]:
+            for sessions in (Names(frozenset({session_id})), None):  # another session's word only where this has none
                 statement = current(graph.statements(key), graph.endings, Selection(sessions=sessions, now=now))
-                if statement is not None and statement.ref not in found:
-                    found.append(statement.ref)
-            return found
+                if statement is not None:
+                    return [statement.ref]
+            return []
 
         events = [event for ref in self._ask_graph(holding) if (event := self._loom.read(ref)) is not None]
         if not events:

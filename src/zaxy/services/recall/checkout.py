@@ -78,7 +78,7 @@ class CheckoutService:
             facts = self._facts(text, selection)
         except ProjectionError as error:
             warnings.append(f"no current facts: {error}")
-        return _assemble(answer, facts, warnings, self._coverage(text, answer), token_budget)
+        return _assemble(answer, facts, warnings, self._coverage(text, answer, facts), token_budget)
 
     def _facts(self, text: str, selection: Selection) -> list[Fact]:
         terms = telling_terms(text, self._recall.analyzer)
@@ -97,11 +97,13 @@ class CheckoutService:
                 )
         return facts
 
-    def _coverage(self, text: str, answer: Answer) -> float:
+    def _coverage(self, text: str, answer: Answer, facts: Sequence[Fact]) -> float:
         wanted = set(telling_terms(text, self._recall.analyzer))
         held: set[str] = set()
         for hit in answer:
             held |= set(self._recall.analyzer.terms(f"{hit.actor} {hit.event_type} {hit.content}"))
+        for fact in facts:
+            held |= set(self._recall.analyzer.terms(f"{fact.entity_type} {fact.name} {fact.content}"))
         return round(len(wanted & held) / len(wanted), 3) if wanted else 0.0
 
 
@@ -146,7 +148,7 @@ def _assemble(
     kept_hits = _fill(lines, "Evidence:", answer.hits, _hit_line, room)
     text = "\n".join(lines)
     quality = Quality(
-        verdict=_verdict(len(kept_hits), coverage),
+        verdict=_verdict(len(kept_hits) + len(kept_facts), coverage),
         coverage=coverage,
         lanes=answer.lanes,
         tokens=-(-len(text) // CHARACTERS_A_TOKEN),
@@ -173,8 +175,9 @@ def _fill(
     return kept
 
 
-def _verdict(evidence: int, coverage: float) -> str:
-    if evidence == 0 or coverage == 0:
+def _verdict(lines: int, coverage: float) -> str:
+    """Return how to go on: nothing at all was found, something whose words the question shares, or something else."""
+    if lines == 0:
         return "not_in_memory"
     return "answer" if coverage >= _ENOUGH_COVERAGE else "look_further"
 

@@ -86,6 +86,9 @@ class RecallService:
                 lanes, failed, whole = self._run_lanes(question, pool)
                 hits, lost = self._hits(question, lanes)
         warnings = [*self._catchup.warnings(), *failed, *lost]
+        sessions = question.selection.sessions
+        if not hits and sessions is not None and not any(name in sessions for name in self._loom.sessions()):
+            warnings.append("no session of this loom has the name that was asked for")
         return Answer(text, tuple(hits), tuple(lanes), tuple(dict.fromkeys(warnings)))
 
     def _run_lanes(self, question: Question, pool: int) -> tuple[dict[str, dict[EventRef, float]], list[str], bool]:

@@ -106,12 +106,12 @@ def test_an_entity_that_only_another_session_states_is_ended_there(governed: Gov
     assert governed.ask() == []
 
 
-def test_of_an_entity_that_two_sessions_state_nothing_is_current_afterwards(governed: Governed) -> None:
-    governed.goal("llama", "work")
-    governed.goal("llama", "other")
-    governed.end("work", entity=("goal", "llama"))
-    with pytest.raises(NotFoundError):
-        governed.end("work", entity=("goal", "llama"))
+def test_of_an_entity_that_two_sessions_state_the_one_of_the_session_is_ended_first(governed: Governed) -> None:
+    own, other = governed.goal("llama", "work"), governed.goal("llama", "other")
+    assert governed.end("work", entity=("goal", "llama")).targets == (own.citation,)
+    assert governed.ask() == [other.citation]
+    assert governed.end("work", entity=("goal", "llama")).targets == (other.citation,)
+    assert governed.ask() == []
     with pytest.raises(NotFoundError):
         governed.end("other", entity=("goal", "llama"))
 
