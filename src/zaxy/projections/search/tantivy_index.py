@@ -31,6 +31,12 @@ from zaxy.vocabulary.model import EventClass, Meaning
 
 _WRITER_MEMORY_BYTES: Final = 48 * 1024 * 1024
 _MOST_ENDINGS: Final = 1_000_000
+_FIRST_NON_ASCII: Final = 0x80
+_BETWEEN_WORDS: Final = bytes(
+    code if code >= _FIRST_NON_ASCII or chr(code).isalnum() else ord(" ") for code in range(256)
+)
+"""Makes a space of every ASCII character that is part of no word: counting words so costs a tenth of analyzing them."""
+
 _OPEN_ATTEMPTS: Final = 5
 _TIE_MARGIN: Final = 20
 _MOST_TIES: Final = 5_000
@@ -236,7 +242,7 @@ class TantivySearch:
         event, extraction = meaning.event, meaning.extraction
         recorded, occurred = event.recorded_moment, event.occurred_moment
         kind = "housekeeping" if extraction.event_class is EventClass.HOUSEKEEPING else "memory"
-        length = len(self._analyzer.terms(extraction.text))
+        length = len(extraction.text.encode().translate(_BETWEEN_WORDS).split())
         for part in knowledge_slices(recorded, endings.get(event.ref, {}).values()):
             document = tantivy.Document()
             document.add_text("text", extraction.text)
