@@ -12,7 +12,7 @@ from zaxy.files.durable import rename_beside
 from zaxy.projections.graph.ladybug_store import LadybugGraph
 from zaxy.projections.graph.layered import LayeredGraph
 from zaxy.projections.graph.memory import MemoryGraph
-from zaxy.projections.graph.reader import GraphReader
+from zaxy.projections.protocols import GraphReader
 from zaxy.projections.search.analysis import Analyzer
 from zaxy.projections.search.layered import LayeredSearch
 from zaxy.projections.search.memory import MemorySearch

@@ -10,7 +10,6 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
-from zaxy.clock import FOREVER
 from zaxy.ids import EventRef
 from zaxy.projections.selection import Selection
 from zaxy.vocabulary.model import Meaning
@@ -207,11 +206,28 @@ class GraphCounts:
     relations: int
 
 
-class GraphStore(Projection, Protocol):
-    """A bi-temporal graph of entities and relations. Reads see what `apply` committed."""
+@dataclass(frozen=True, slots=True)
+class Ranked:
+    """An entity with when the log last learned a statement about it (microseconds)."""
+
+    recent: int
+    entity: Entity
+
+    @property
+    def rank(self) -> tuple[int, str]:
+        """Smaller is better: most recently stated first, ties by key."""
+        return (-self.recent, self.entity.key)
+
+
+class GraphReader(Protocol):
+    """What recall needs of a graph: the reading half of a store, so that two layers can be read as one."""
 
     def find(self, token: str, limit: int) -> list[Entity]:
         """Return entities whose name or type holds this analyzed token, most recently stated first."""
+        ...
+
+    def ranked(self, token: str, limit: int) -> list[Ranked]:
+        """Return what `find` does, with the moments that it is ordered by."""
         ...
 
     def frequency(self, token: str) -> int:
@@ -219,7 +235,7 @@ class GraphStore(Projection, Protocol):
         ...
 
     def entities(self, keys: Sequence[str]) -> list[Entity]:
-        """Return the entities with these keys; unknown keys are left out."""
+        """Return the entities with these keys, in that order; unknown keys are left out."""
         ...
 
     def statements(self, key: str) -> list[Statement]:
@@ -238,9 +254,19 @@ class GraphStore(Projection, Protocol):
         """Return the invalidations of an event, ordered by (recorded_at, by)."""
         ...
 
+    def entity_count(self) -> int:
+        """Return how many entities there are; one that two layers hold may count twice. Cheap, unlike `counts`."""
+        ...
+
     def counts(self) -> GraphCounts:
         """Return how much the graph holds."""
         ...
 
 
-OPEN_END = FOREVER
+def ending_order(ending: Ending) -> tuple[int, EventRef, int]:
+    """Return what the endings of one event are ordered by."""
+    return (ending.recorded_at, ending.by, ending.moment)
+
+
+class GraphStore(Projection, GraphReader, Protocol):
+    """A bi-temporal graph of entities and relations that is fed from the log. Reads see what `apply` committed."""

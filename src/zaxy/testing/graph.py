@@ -10,9 +10,8 @@ from pathlib import Path
 
 from zaxy.errors import ProjectionError
 from zaxy.ids import EventRef
-from zaxy.projections.graph.reader import GraphReader
 from zaxy.projections.graph.timeline import current
-from zaxy.projections.protocols import Ending, Entity, GraphCounts, GraphStore, Relation, Statement
+from zaxy.projections.protocols import Ending, Entity, GraphCounts, GraphReader, GraphStore, Relation, Statement
 from zaxy.projections.selection import Selection
 from zaxy.testing.projections import (
     SECOND,
@@ -72,7 +71,7 @@ class GraphContract(ProjectionContract):
 
     def make_store(self, folder: Path) -> GraphStore:
         """Return a new, empty store that keeps its files, if it has any, in ``folder``."""
-        raise NotImplementedError
+        raise NotImplementedError  # which store is tested, the class that inherits the contract says
 
     @contextlib.contextmanager
     def holding(self, folder: Path, *meanings: Meaning) -> Iterator[GraphStore]:

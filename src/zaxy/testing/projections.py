@@ -119,7 +119,7 @@ class ProjectionContract:
 
     def make_store(self, folder: Path) -> Projection:
         """Return a new, empty store that keeps its files, if it has any, in ``folder``."""
-        raise NotImplementedError
+        raise NotImplementedError  # which store is tested, the class that inherits the contract says
 
     def test_a_new_store_has_reached_no_session(self, tmp_path: Path) -> None:
         with contextlib.closing(self.make_store(tmp_path)) as store:

@@ -115,7 +115,7 @@ class SearchContract(ProjectionContract):
             folder: Where.
             resolve: Gives an event again that is to be indexed again.
         """
-        raise NotImplementedError
+        raise NotImplementedError  # which store is tested, the class that inherits the contract says
 
     @contextlib.contextmanager
     def holding(self, folder: Path, *meanings: Meaning, batch: int = 1_000) -> Iterator[SearchIndex]:

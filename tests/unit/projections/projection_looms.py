@@ -13,7 +13,7 @@ from zaxy.clock import parse_time
 from zaxy.config import Settings
 from zaxy.eventloom.loom import Eventloom
 from zaxy.fabric import Memory
-from zaxy.projections.graph.reader import GraphReader
+from zaxy.projections.protocols import GraphReader
 from zaxy.services.recall.question import Filters
 from zaxy.services.recall.results import Answer
 

@@ -11,9 +11,8 @@ import orjson
 from zaxy.ids import EventRef
 from zaxy.projections.graph.intake import SEPARATOR, entity_type_of
 from zaxy.projections.graph.ladybug_schema import Rows, Run
-from zaxy.projections.graph.reader import Ranked, ending_order
 from zaxy.projections.graph.timeline import precedence
-from zaxy.projections.protocols import Ending, Entity, GraphCounts, Position, Relation, Statement
+from zaxy.projections.protocols import Ending, Entity, GraphCounts, Position, Ranked, Relation, Statement, ending_order
 from zaxy.vocabulary.model import Role
 
 ROWS_A_STATEMENT: Final = 500

@@ -11,8 +11,7 @@ from zaxy.projections.graph import ladybug_reading as read
 from zaxy.projections.graph.intake import Analyze, check_batch, read_meaning
 from zaxy.projections.graph.ladybug_handle import Handle
 from zaxy.projections.graph.ladybug_writing import Writer
-from zaxy.projections.graph.reader import Ranked
-from zaxy.projections.protocols import Capabilities, Ending, Entity, GraphCounts, Position, Relation, Statement
+from zaxy.projections.protocols import Capabilities, Ending, Entity, GraphCounts, Position, Ranked, Relation, Statement
 from zaxy.vocabulary.model import Meaning
 
 DEFAULT_BUFFER_POOL_BYTES: Final = 64 * 1024 * 1024

@@ -7,9 +7,17 @@ from collections.abc import Sequence
 from zaxy.ids import EventRef
 from zaxy.projections.graph.intake import Mark, Related, Told, is_repeat
 from zaxy.projections.graph.memory import MemoryGraph, Triple, first_told
-from zaxy.projections.graph.reader import GraphReader, Ranked, ending_order
 from zaxy.projections.graph.timeline import precedence
-from zaxy.projections.protocols import Ending, Entity, GraphCounts, Relation, Statement
+from zaxy.projections.protocols import (
+    Ending,
+    Entity,
+    GraphCounts,
+    GraphReader,
+    Ranked,
+    Relation,
+    Statement,
+    ending_order,
+)
 from zaxy.vocabulary.model import Role
 
 

@@ -21,7 +21,6 @@ from zaxy.projections.graph.intake import (
     thin,
     tokens_of,
 )
-from zaxy.projections.graph.reader import Ranked, ending_order
 from zaxy.projections.graph.timeline import precedence
 from zaxy.projections.protocols import (
     Capabilities,
@@ -29,8 +28,10 @@ from zaxy.projections.protocols import (
     Entity,
     GraphCounts,
     Position,
+    Ranked,
     Relation,
     Statement,
+    ending_order,
 )
 from zaxy.vocabulary.model import Meaning, Role
 

@@ -5,7 +5,6 @@ The analyzer is tantivy's, so that the index on disk and the one in memory see t
 
 from __future__ import annotations
 
-from collections.abc import Iterable
 from functools import lru_cache
 from typing import Any, Final
 
@@ -80,17 +79,8 @@ class Analyzer:
         telling = [term for term in distinct if term not in self._stop_terms]
         return (telling or distinct)[:MAX_QUERY_TERMS]
 
-    def is_stop_term(self, term: str) -> bool:
-        """Return whether a term is so common that it tells nothing."""
-        return term in self._stop_terms
-
 
 @lru_cache(maxsize=8)
 def analyzer(language: str = "english") -> Analyzer:
     """Return the analyzer of a language; made once a process."""
     return Analyzer(language)
-
-
-def distinct_terms(language: str, texts: Iterable[str]) -> list[str]:
-    """Return the distinct terms of several texts, in order."""
-    return list(dict.fromkeys(term for text in texts for term in analyzer(language).terms(text)))

@@ -11,8 +11,8 @@ from zaxy.errors import InvalidInputError, NotFoundError
 from zaxy.eventloom.event import Draft, Event
 from zaxy.eventloom.loom import Eventloom
 from zaxy.ids import EventRef, parse_citation
-from zaxy.projections.graph.reader import GraphReader
 from zaxy.projections.graph.timeline import current
+from zaxy.projections.protocols import GraphReader
 from zaxy.projections.selection import Names, Selection
 from zaxy.vocabulary.model import EntityRef
 

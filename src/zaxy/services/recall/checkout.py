@@ -12,9 +12,8 @@ from typing import Final, TypeVar
 from zaxy.clock import FOREVER, format_time
 from zaxy.errors import InvalidInputError, ProjectionError
 from zaxy.eventloom.loom import Eventloom
-from zaxy.projections.graph.reader import GraphReader
 from zaxy.projections.graph.timeline import history
-from zaxy.projections.protocols import Entity, Statement
+from zaxy.projections.protocols import Entity, GraphReader, Statement
 from zaxy.projections.selection import Selection
 from zaxy.services.recall.lanes import current_entities
 from zaxy.services.recall.query import RecallService

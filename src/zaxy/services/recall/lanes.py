@@ -7,9 +7,8 @@ from collections.abc import Mapping, Sequence
 from typing import Final, Protocol
 
 from zaxy.ids import EventRef
-from zaxy.projections.graph.reader import GraphReader
 from zaxy.projections.graph.timeline import current
-from zaxy.projections.protocols import Candidate, Entity, Statement
+from zaxy.projections.protocols import Candidate, Entity, GraphReader, Statement
 from zaxy.projections.search.bm25 import inverse_document_frequency
 from zaxy.projections.selection import Selection
 from zaxy.services.recall.question import Question

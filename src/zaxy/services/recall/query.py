@@ -11,8 +11,8 @@ from zaxy.eventloom.event import Event
 from zaxy.eventloom.loom import Eventloom
 from zaxy.ids import EventRef
 from zaxy.projections.catchup import Catchup
-from zaxy.projections.graph.reader import GraphReader
 from zaxy.projections.graph.timeline import current, ends_at
+from zaxy.projections.protocols import GraphReader
 from zaxy.projections.search.analysis import Analyzer
 from zaxy.projections.selection import Selection
 from zaxy.projections.tier import Tier
