@@ -26,6 +26,7 @@ from zaxy.eventloom.scan import (
     Stretch,
     begins_a_record,
     damaged,
+    read_line,
     read_lines,
     skim,
     unterminated,
@@ -166,11 +167,13 @@ class LogReader:
         inode = 0
         while True:
             file = self.files.holding(wanted)
-            if file is None:
-                if self.files.begins_behind(wanted):
-                    leave_mark(self._layout.damage_mark)
-                    raise LogFindingError("missing", wanted, f"event {wanted} is missing", str(self._layout.active))
+            if file is None and not self.files.begins_behind(wanted):
                 return
+            if file is None:  # it may have been written, and more behind it, since that look; now it must be there
+                file = self.files.holding(wanted)
+            if file is None:
+                leave_mark(self._layout.damage_mark)
+                raise LogFindingError("missing", wanted, f"event {wanted} is missing", str(self._layout.active))
             with file:
                 if file.inode == inode:
                     return
@@ -229,12 +232,20 @@ class LogReader:
         code, message = finding.finding, finding.message
         if code == "torn" and not file.is_active:
             code = "cut_segment"
-        elif code == "torn" and state.offset <= acknowledged_end(file.index, file.size):
+        elif code == "torn" and self._is_cut(file, state):
             code, message = "cut_record", "an acknowledged event is not what was sealed"
         seq = max(state.seq + 1, file.segment.first_seq)
         if code != "torn" and (state.seq or self.begins_like_a_log()):
             leave_mark(self._layout.damage_mark)
         raise LogFindingError(code, seq, message, str(file.segment.path)) from finding
+
+    @staticmethod
+    def _is_cut(file: OpenFile, state: ChainState) -> bool:
+        """Whether a line without its end was acknowledged. A write that ended since it was read is whole by now."""
+        if state.offset > acknowledged_end(file.index, file.size):
+            return False
+        line = read_line(file.descriptor, state.offset)
+        return line is None or not line.complete
 
     def refusal(self, finding: LogFindingError) -> IntegrityError | NotALogError:
         """Return the error for callers: a damaged log, or no log at all."""

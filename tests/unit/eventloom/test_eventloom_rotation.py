@@ -11,6 +11,9 @@ import pytest
 from eventloom_lines import v1_line
 
 from zaxy.errors import DurabilityUnknownError, InvalidInputError, LogDamagedError, ZaxyError
+from zaxy.eventloom import reader
+from zaxy.eventloom.files import LogFiles
+from zaxy.eventloom.index import SideIndex
 from zaxy.eventloom.layout import LogLayout, Segment
 from zaxy.eventloom.log import EventLog
 
@@ -277,3 +280,49 @@ def test_a_writer_whose_sync_failed_does_not_rotate(tmp_path: Path, monkeypatch:
 
 def refuse_to_sync(descriptor: int) -> None:
     raise OSError(5, "Input/output error")
+
+
+def test_an_event_that_is_written_and_closed_between_two_looks_is_not_missing(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    log = EventLog(tmp_path / "work.jsonl")
+    for _ in range(3):
+        log.append("note.taken", "ann")
+    log.close()
+    closed = log.layout.segment_path(1, 3)  # as a rotation leaves it just before it makes the next file
+    closed.parent.mkdir(parents=True)
+    log.path.rename(closed)
+    look = LogFiles.begins_behind
+
+    def written_then_looked(files: LogFiles, seq: int) -> bool:
+        writer = EventLog(log.path)
+        writer.append("note.taken", "ann")
+        writer.rotate()
+        return look(files, seq)
+
+    with monkeypatch.context() as patched:
+        patched.setattr(LogFiles, "begins_behind", written_then_looked)
+        reading = EventLog(log.path).replay(1, 4)
+        assert [event.seq for event in reading] == [1, 2, 3, 4]
+    assert not log.layout.damage_mark.exists()
+
+
+def test_a_write_that_ends_while_it_is_looked_at_is_not_a_cut_record(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    log = EventLog(tmp_path / "work.jsonl")
+    for _ in range(3):
+        log.append("note.taken", "ann")
+    log.close()
+    whole = log.path.read_bytes()
+    log.path.write_bytes(whole[:-40])
+    known = reader.acknowledged_end
+
+    def ended_then_known(index: SideIndex, size: int) -> int:
+        log.path.write_bytes(whole)
+        return known(index, size)
+
+    monkeypatch.setattr(reader, "acknowledged_end", ended_then_known)
+    assert [event.seq for event in EventLog(log.path).replay()] == [1, 2]
+    assert [event.seq for event in EventLog(log.path).replay()] == [1, 2, 3]
+    assert not log.layout.damage_mark.exists()
