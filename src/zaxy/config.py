@@ -25,6 +25,8 @@ _FROM_PROFILE: Final = frozenset(
     {"PROJECTION_BACKEND", "EVENTLOOM_PATH", "EVENTLOOM_THREAD", "EMBEDDED_GRAPH_PATH", "QUERY_DEFAULT_LIMIT"}
 )
 _INSIDE_PROJECT: Final = frozenset({"EVENTLOOM_PATH", "EMBEDDED_GRAPH_PATH"})
+_YES: Final = frozenset({"1", "true", "yes", "on"})
+_NO: Final = frozenset({"0", "false", "no", "off", ""})
 _LONGEST_NUMBER: Final = 18
 _LARGEST_PROFILE_BYTES: Final = 64 * 1024
 
@@ -43,6 +45,14 @@ class Settings:
         max_event_bytes: Limit for one encoded payload (``EVENTLOOM_MAX_EVENT_BYTES``).
         search_language: Whose word stems the search index takes (``SEARCH_LANGUAGE``).
         admin_token: Needed for replay and invalidation over MCP when set (``MCP_ADMIN_TOKEN``).
+        state_path: Folder for the keys and pinned heads of all looms, outside of them: ``$XDG_STATE_HOME/zaxy``, else
+            ``~/.local/state/zaxy``; None where there is no home.
+        checkpoint_events: An automatic checkpoint after so many events, 0 for never
+            (``EVENTLOOM_CHECKPOINT_EVENTS``).
+        checkpoint_seconds: And when the last one is so old, 0 for never (``EVENTLOOM_CHECKPOINT_SECONDS``).
+        forgetting_enabled: Whether payloads can be sealed so that they can be forgotten (``FORGETTING_ENABLED``).
+        forgetting_kek_path: File of the key-encryption key (``FORGETTING_KEK_PATH``); None puts it beside the vault,
+            in the state folder.
     """
 
     eventloom_path: Path = Path(DEFAULT_LOOM)
@@ -54,6 +64,11 @@ class Settings:
     max_event_bytes: int = 1024 * 1024
     search_language: str = "english"
     admin_token: str | None = None
+    state_path: Path | None = None
+    checkpoint_events: int = 1_000
+    checkpoint_seconds: int = 300
+    forgetting_enabled: bool = False
+    forgetting_kek_path: Path | None = None
 
     @property
     def embedded_graph_path(self) -> Path:
@@ -111,7 +126,31 @@ def load_settings(
         max_event_bytes=_number(values, "EVENTLOOM_MAX_EVENT_BYTES", 1024 * 1024, low=1_024, high=32 * 1024 * 1024),
         search_language=values.get("SEARCH_LANGUAGE", "english").lower(),
         admin_token=_secret(values, "MCP_ADMIN_TOKEN"),
+        state_path=state_folder(outside),
+        checkpoint_events=_number(values, "EVENTLOOM_CHECKPOINT_EVENTS", 1_000, low=0, high=10_000_000),
+        checkpoint_seconds=_number(values, "EVENTLOOM_CHECKPOINT_SECONDS", 300, low=0, high=31_536_000),
+        forgetting_enabled=_flag(values, "FORGETTING_ENABLED"),
+        forgetting_kek_path=here / kek_path if (kek_path := set_outside.get("FORGETTING_KEK_PATH")) else None,
     )
+
+
+def state_folder(environment: Mapping[str, str] | None = None) -> Path | None:
+    """Return the folder for what must not lie in a loom: signing keys, pinned heads, erasure keys.
+
+    Args:
+        environment: Instead of the process environment.
+
+    Returns:
+        ``$XDG_STATE_HOME/zaxy`` (a relative value is ignored, as its specification says), else
+        ``~/.local/state/zaxy``; None where there is no home.
+    """
+    named = (os.environ if environment is None else environment).get("XDG_STATE_HOME", "")
+    if Path(named).is_absolute():
+        return Path(named) / "zaxy"
+    try:
+        return Path.home() / ".local" / "state" / "zaxy"
+    except RuntimeError:
+        return None
 
 
 def project_folder(start: Path) -> Path:
@@ -140,6 +179,13 @@ def _number(values: Mapping[str, str], name: str, default: int, *, low: int, hig
     if len(text) > _LONGEST_NUMBER or not text.strip().isdecimal() or not low <= int(text) <= high:
         raise InvalidInputError(f"{name} is {text[:40]!r}", remedy=f"set it to a number from {low:,} to {high:,}")
     return int(text)
+
+
+def _flag(values: Mapping[str, str], name: str) -> bool:
+    text = values.get(name, "false").strip().lower()
+    if text not in _YES | _NO:
+        raise InvalidInputError(f"{name} is {text[:40]!r}", remedy="set it to true or false")
+    return text in _YES
 
 
 def _choice(values: Mapping[str, str], name: str, default: str, choices: tuple[str, ...]) -> str:

@@ -77,6 +77,12 @@ class LogDamagedError(IntegrityError):
         self.seq = seq
 
 
+class BadProofError(IntegrityError):
+    """Raised when a signed note, a checkpoint or a proof does not hold, or is not one."""
+
+    code = "bad_proof"
+
+
 class UnavailableError(ZaxyError):
     """Raised when something outside (disk, lock, optional package) does not let the call finish."""
 
@@ -118,6 +124,18 @@ class MissingDependencyError(UnavailableError, ImportError):
     """Raised when an optional package is needed and not installed."""
 
     code = "missing_dependency"
+
+
+class KeyUnavailableError(UnavailableError):
+    """Raised when a key that is needed to sign, to seal or to read is not here or may be read by others."""
+
+    code = "key_unavailable"
+
+
+class ForgottenError(NotFoundError):
+    """Raised when the key of a sealed payload was destroyed: the text is gone for good."""
+
+    code = "forgotten"
 
 
 class NotAuthorizedError(ZaxyError, PermissionError):

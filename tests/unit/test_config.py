@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from zaxy.config import Settings, load_settings
+from zaxy.config import Settings, load_settings, state_folder
 from zaxy.errors import InvalidInputError, NotFoundError, ZaxyError
 
 
@@ -22,7 +22,7 @@ def load(folder: Path, profile: str | bytes | None = None, **environment: str) -
 
 def test_without_any_setting_the_defaults_hold(tmp_path: Path) -> None:
     settings = load(tmp_path)
-    assert settings == Settings(eventloom_path=tmp_path / ".eventloom")
+    assert settings == Settings(eventloom_path=tmp_path / ".eventloom", state_path=state_folder({}))
     assert settings.embedded_graph_path == tmp_path / ".eventloom" / "projections" / "embedded.kuzu"
     assert settings.search_path == tmp_path / ".eventloom" / "projections" / "search"
     assert (settings.session_id, settings.query_default_limit, settings.fsync) == ("default", 10, "always")
@@ -159,17 +159,17 @@ def test_a_projects_own_file_leads_nowhere_outside_and_sets_no_secret(line: str,
     project.mkdir()
     (project / "link").symlink_to(tmp_path / "outside")
     (project / "loop").symlink_to("loop")
-    assert load(project, f"{line}\n") == Settings(eventloom_path=project / ".eventloom")
+    assert load(project, f"{line}\n") == Settings(eventloom_path=project / ".eventloom", state_path=state_folder({}))
 
 
 @pytest.mark.parametrize("content", [b"", b"\xff\xfe\x00", b"=" * 1_000, b"A" * 200_000])
 def test_a_profile_of_any_content_is_read_without_an_error(content: bytes, tmp_path: Path) -> None:
-    assert load(tmp_path, content) == Settings(eventloom_path=tmp_path / ".eventloom")
+    assert load(tmp_path, content) == Settings(eventloom_path=tmp_path / ".eventloom", state_path=state_folder({}))
 
 
 def test_a_profile_that_is_a_folder_counts_as_none(tmp_path: Path) -> None:
     (tmp_path / ".env.local").mkdir()
-    assert load(tmp_path) == Settings(eventloom_path=tmp_path / ".eventloom")
+    assert load(tmp_path) == Settings(eventloom_path=tmp_path / ".eventloom", state_path=state_folder({}))
 
 
 def test_a_profile_that_never_ends_is_not_read_to_its_end(tmp_path: Path) -> None:
@@ -197,3 +197,20 @@ def test_the_process_environment_and_folder_are_what_is_read_by_default(
     monkeypatch.setenv("EVENTLOOM_PATH", "from-env")
     monkeypatch.delenv("EVENTLOOM_THREAD", raising=False)
     assert load_settings().eventloom_path == tmp_path / "from-env"
+
+
+def test_the_state_folder_is_outside_of_the_project_and_can_be_named(tmp_path: Path) -> None:
+    assert load(tmp_path, XDG_STATE_HOME="/var/keys").state_path == Path("/var/keys/zaxy")
+    assert load(tmp_path, XDG_STATE_HOME="relative").state_path == Path.home() / ".local" / "state" / "zaxy"
+    assert load(tmp_path, "XDG_STATE_HOME=/evil\nFORGETTING_KEK_PATH=/evil\n").forgetting_kek_path is None
+
+
+@pytest.mark.parametrize("text", ["true", "1", "Yes", " on "])
+def test_a_flag_is_read_as_people_write_it(text: str, tmp_path: Path) -> None:
+    assert load(tmp_path, FORGETTING_ENABLED=text).forgetting_enabled
+    assert not load(tmp_path, FORGETTING_ENABLED="off").forgetting_enabled
+
+
+def test_a_flag_that_is_neither_yes_nor_no_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(InvalidInputError, match="FORGETTING_ENABLED"):
+        load(tmp_path, FORGETTING_ENABLED="perhaps")

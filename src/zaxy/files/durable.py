@@ -10,7 +10,6 @@ import contextlib
 import errno
 import os
 import secrets
-import shutil
 import stat
 from collections.abc import Iterator
 from pathlib import Path
@@ -43,6 +42,12 @@ def sync(descriptor: int) -> None:
         ) from error
 
 
+def close_quietly(descriptor: int) -> None:
+    """Close a descriptor whose data is synced already, or that was only read: what the close says changes nothing."""
+    with contextlib.suppress(OSError):
+        os.close(descriptor)
+
+
 def write_all(descriptor: int, data: bytes) -> None:
     """Write every byte of ``data``.
 
@@ -57,6 +62,19 @@ def write_all(descriptor: int, data: bytes) -> None:
         if taken == 0:
             raise OSError(errno.EIO, "write took no bytes")
         view = view[taken:]
+
+
+def check_taken(descriptor: int, size: int) -> None:
+    """Make sure that a file is at least as long as a write must have made it: a system may say more than it took.
+
+    System calls: ``fstat``.
+
+    Raises:
+        OSError: It is shorter.
+    """
+    found = os.fstat(descriptor).st_size
+    if found < size:
+        raise OSError(errno.EIO, f"the file has {found:,} bytes after a write that must make it {size:,}")
 
 
 def read_at(descriptor: int, offset: int, length: int) -> bytes:
@@ -79,7 +97,7 @@ def open_directory(path: Path) -> Iterator[int]:
     try:
         yield descriptor
     finally:
-        os.close(descriptor)
+        close_quietly(descriptor)
 
 
 def make_directories(path: Path) -> None:
@@ -144,9 +162,10 @@ def replace_file(path: Path, data: bytes, *, mode: int = FILE_MODE) -> None:
             descriptor = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, mode)
             try:
                 write_all(descriptor, data)
+                check_taken(descriptor, len(data))
                 sync(descriptor)
             finally:
-                os.close(descriptor)
+                close_quietly(descriptor)
             os.rename(temporary, path)
             sync(directory)
     except OSError as error:
@@ -177,6 +196,26 @@ def move_file(source: Path, target: Path) -> None:
         raise write_failed(target, error) from error
 
 
+def remove_file(path: Path) -> None:
+    """Remove a file, durably; one that is not there is removed already.
+
+    System calls: ``open`` directory, ``unlink``, ``fsync`` directory, ``close``.
+
+    Raises:
+        WriteFailedError: The file stands.
+        DurabilityUnknownError: The sync failed: the file may come back after a power loss.
+    """
+    try:
+        with open_directory(path.parent) as directory:
+            with contextlib.suppress(FileNotFoundError):
+                os.unlink(path)
+            sync(directory)
+    except OSError as error:
+        if isinstance(error, DurabilityUnknownError):
+            raise
+        raise write_failed(path, error) from error
+
+
 def open_log(path: Path, *, create: bool) -> int:
     """Open a log for reading and appending; it must be a regular file.
 
@@ -184,7 +223,7 @@ def open_log(path: Path, *, create: bool) -> int:
         FileNotFoundError: It does not exist and ``create`` is False.
         WriteFailedError: It cannot be opened for writing, or is not a regular file.
     """
-    flags = os.O_RDWR | os.O_APPEND | os.O_CLOEXEC | (os.O_CREAT if create else 0)
+    flags = os.O_RDWR | os.O_APPEND | os.O_CLOEXEC | os.O_NOFOLLOW | (os.O_CREAT if create else 0)
     try:
         descriptor = os.open(path, flags, FILE_MODE)
     except FileNotFoundError:
@@ -202,7 +241,7 @@ def open_log(path: Path, *, create: bool) -> int:
 def append_durably(descriptor: int, data: bytes, *, size: int, path: Path, synced: bool) -> None:
     """Append ``data`` to a log whose size is ``size``, all of it or nothing.
 
-    System calls: ``write`` until all is taken; ``fsync`` unless ``synced`` is False. If a write fails:
+    System calls: ``write`` until all is taken, ``fstat``; ``fsync`` unless ``synced`` is False. If a write fails:
     ``ftruncate`` back to ``size``. The caller holds the log's lock.
 
     Raises:
@@ -211,6 +250,7 @@ def append_durably(descriptor: int, data: bytes, *, size: int, path: Path, synce
     """
     try:
         write_all(descriptor, data)
+        check_taken(descriptor, size + len(data))
     except BaseException as error:  # an interrupt between two writes leaves no part of a batch either
         try:
             os.ftruncate(descriptor, size)
@@ -224,6 +264,35 @@ def append_durably(descriptor: int, data: bytes, *, size: int, path: Path, synce
         raise
     if synced:
         sync(descriptor)
+
+
+def write_at(path: Path, offset: int, data: bytes) -> None:
+    """Write ``data`` at ``offset`` of a file that is made when it is missing; what lies behind it stays.
+
+    System calls: ``open(O_CREAT)``, ``write`` until all is taken, ``fsync``, ``close``; for a new file ``open``,
+    ``fsync`` and ``close`` of its directory. After a crash any part of ``data`` may be there: what tells that it
+    counts is written after this returned.
+
+    Raises:
+        WriteFailedError: Part of ``data`` may be written.
+        DurabilityUnknownError: A sync failed.
+    """
+    try:
+        is_new = not path.exists()
+        descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_CLOEXEC, FILE_MODE)
+        try:
+            os.lseek(descriptor, offset, os.SEEK_SET)
+            write_all(descriptor, data)
+            check_taken(descriptor, offset + len(data))
+            sync(descriptor)
+        finally:
+            close_quietly(descriptor)
+        if is_new:
+            sync_directory(path.parent)
+    except OSError as error:
+        if isinstance(error, DurabilityUnknownError):
+            raise
+        raise write_failed(path, error) from error
 
 
 def cut(descriptor: int, size: int, *, path: Path) -> None:
@@ -243,80 +312,23 @@ def cut(descriptor: int, size: int, *, path: Path) -> None:
 
 
 def sync_directory(path: Path) -> None:
-    """Make the names in a directory survive a power loss."""
-    with open_directory(path) as descriptor:
-        sync(descriptor)
+    """Make the names in a directory survive a power loss.
 
-
-def append_cache(path: Path, data: bytes) -> None:
-    """Append to a disposable file: one ``write``, never synced; made when it is missing.
+    System calls: ``open``, ``fsync``, ``close``.
 
     Raises:
-        OSError: As the system reports it. The file can be rebuilt, so callers decide what that means.
+        DurabilityUnknownError: The system could not say so.
     """
-    descriptor = os.open(path, os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC, FILE_MODE)
     try:
-        write_all(descriptor, data)
-    finally:
-        os.close(descriptor)
-
-
-class CacheFile:
-    """A disposable file that one process appends to often: kept open while its name stays on it.
-
-    Args:
-        path: The file; made when missing, its folder too.
-    """
-
-    def __init__(self, path: Path) -> None:
-        self._path = path
-        self._descriptor = -1
-        self._process = 0
-
-    def append(self, data: bytes) -> int:
-        """Append with one ``write``, never synced. System calls: ``fstat``, ``write``; ``open`` when it was replaced.
-
-        Returns:
-            The file's size before the write.
-
-        Raises:
-            OSError: As the system reports it. The file can be rebuilt, so callers decide what that means.
-        """
-        status = os.fstat(self._descriptor) if self._descriptor >= 0 and self._process == os.getpid() else None
-        if status is None or status.st_nlink == 0:
-            self.close()
-            flags = os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC
-            try:
-                self._descriptor = os.open(self._path, flags, FILE_MODE)
-            except FileNotFoundError:
-                self._path.parent.mkdir(parents=True, exist_ok=True)
-                self._descriptor = os.open(self._path, flags, FILE_MODE)
-            self._process = os.getpid()
-            status = os.fstat(self._descriptor)
-        write_all(self._descriptor, data)
-        return status.st_size
-
-    def close(self) -> None:
-        """Release the file; it is opened again when needed."""
-        if self._descriptor >= 0:
-            os.close(self._descriptor)
-            self._descriptor = -1
-
-
-def replace_cache(path: Path, data: bytes) -> None:
-    """Replace a disposable file: written aside and renamed, never synced.
-
-    Raises:
-        OSError: As the system reports it; the old content stands.
-    """
-    temporary = path.with_name(f".{path.name}.{secrets.token_hex(6)}.tmp")
-    try:
-        append_cache(temporary, data)
-        os.rename(temporary, path)
-    except OSError:
-        with contextlib.suppress(OSError):
-            os.unlink(temporary)
-        raise
+        with open_directory(path) as descriptor:
+            sync(descriptor)
+    except OSError as error:
+        if isinstance(error, DurabilityUnknownError):
+            raise
+        raise DurabilityUnknownError(
+            f"{path} could not be synced: {error.strerror}; whether its new names survive a power loss is unknown",
+            remedy="check the disk, then open the log again: it is verified before it is written to",
+        ) from error
 
 
 def rename_beside(path: Path, name: str) -> Path:
@@ -328,25 +340,3 @@ def rename_beside(path: Path, name: str) -> Path:
     target = path.with_name(name)
     os.rename(path, target)
     return target
-
-
-def leave_mark(path: Path) -> None:
-    """Make an empty file whose being there means something; where that is not possible, nothing is left.
-
-    Not synced: whoever needs it can find out again.
-    """
-    with contextlib.suppress(OSError):
-        path.parent.mkdir(parents=True, exist_ok=True)
-        os.close(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_CLOEXEC, FILE_MODE))
-
-
-def copy_files(source: Path, target: Path) -> None:
-    """Copy the files of a folder, not its subfolders, into a new one: a private copy, not synced.
-
-    Raises:
-        OSError: As the system reports it.
-    """
-    target.mkdir()
-    for path in source.iterdir():
-        if path.is_file():
-            shutil.copyfile(path, target / path.name)

@@ -15,8 +15,8 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Final
 
-from zaxy.errors import BusyError
-from zaxy.files.durable import FILE_MODE, make_directories, write_failed
+from zaxy.errors import BusyError, ZaxyError
+from zaxy.files.durable import FILE_MODE, close_quietly, make_directories, write_failed
 from zaxy.files.posix import fcntl, require_posix
 
 _FIRST_PAUSE_SECONDS: Final = 0.000_2
@@ -24,7 +24,7 @@ _LONGEST_PAUSE_SECONDS: Final = 0.02
 
 
 def _open(path: Path) -> int:
-    flags = os.O_RDWR | os.O_CREAT | os.O_CLOEXEC
+    flags = os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW
     try:
         try:
             return os.open(path, flags, FILE_MODE)
@@ -32,6 +32,8 @@ def _open(path: Path) -> int:
             make_directories(path.parent)
             return os.open(path, flags, FILE_MODE)
     except OSError as error:
+        if isinstance(error, ZaxyError):
+            raise
         raise write_failed(path, error) from error
 
 
@@ -70,11 +72,15 @@ def try_lock(path: Path) -> int | None:
 
 
 def unlock(descriptor: int) -> None:
-    """Give a lock back. System calls: ``flock(LOCK_UN)``, ``close``."""
+    """Give a lock back; nothing is raised, since what was done under it is done.
+
+    System calls: ``flock(LOCK_UN)``, ``close``.
+    """
     try:
-        fcntl.flock(descriptor, fcntl.LOCK_UN)
+        with contextlib.suppress(OSError):
+            fcntl.flock(descriptor, fcntl.LOCK_UN)
     finally:
-        os.close(descriptor)
+        close_quietly(descriptor)
 
 
 @contextlib.contextmanager

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from zaxy.errors import DurabilityUnknownError, WriteFailedError
-from zaxy.files import durable
+from zaxy.files import cache, durable
 
 
 def opened(path: Path, content: bytes = b"") -> int:
@@ -37,7 +37,7 @@ def test_short_writes_are_continued(most: int, tmp_path: Path, monkeypatch: pyte
     monkeypatch.setattr("zaxy.files.durable.os.write", short(most))
     durable.append_durably(descriptor, data, size=6, path=tmp_path / "log", synced=True)
     durable.replace_file(tmp_path / "other", data)
-    durable.append_cache(tmp_path / "cache", data)
+    cache.append_cache(tmp_path / "cache", data)
     assert (tmp_path / "log").read_bytes() == b"before" + data
     assert (tmp_path / "other").read_bytes() == data
     assert (tmp_path / "cache").read_bytes() == data
@@ -111,7 +111,7 @@ def test_a_replaced_file_keeps_its_old_content_when_the_write_fails(
 ) -> None:
     path = tmp_path / "file"
     durable.replace_file(path, b"old")
-    for replace in (durable.replace_file, durable.replace_cache):
+    for replace in (durable.replace_file, cache.replace_cache):
         for call in ("write", "rename"):
             with monkeypatch.context() as patched:
                 patched.setattr(f"zaxy.files.durable.os.{call}", failing(errno.ENOSPC))

@@ -6,6 +6,7 @@ import contextlib
 import io
 import os
 import pty
+import select
 import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -28,7 +29,10 @@ def terminal(monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[[], str]]:
 
         def read() -> str:
             stream.flush()
-            return os.read(screen, 100_000).decode()
+            shown = os.read(screen, 100_000)
+            while select.select([screen], [], [], 0.5)[0]:  # a terminal hands over what it has, in parts
+                shown += os.read(screen, 100_000)
+            return shown.decode()
 
         yield read
     os.close(screen)
