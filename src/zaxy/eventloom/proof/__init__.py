@@ -1,0 +1,1 @@
+"""Proving what a loom holds to somebody who has only a public key: trees, signed notes, checkpoints, witnesses."""
