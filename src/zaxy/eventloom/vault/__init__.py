@@ -1,0 +1,1 @@
+"""Payloads that can be forgotten: sealed in the log, their keys in a vault outside of it, destroyed on demand."""
