@@ -14,6 +14,8 @@ FOREVER: Final = 2**62
 """A moment after every other: the open end of a validity interval, in microseconds."""
 
 _EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
+_DAY_MICROSECONDS: Final = 86_400_000_000
+_LEAP_SECOND: Final = re.compile(r"(.{10}[Tt ]\d\d:\d\d:)60(.*)", re.ASCII)
 _RFC3339: Final = re.compile(
     r"\d{4}-\d\d-\d\d(?:[T ]\d\d:\d\d(?::\d\d(?:\.\d{1,9})?)?(?:Z|z|[+-]\d\d:\d\d)?)?", re.ASCII
 )
@@ -79,8 +81,14 @@ def _moment(text: str) -> int | None:
     """Return the moment, or None for no such time. Remembered: every store asks for an event's times."""
     if not _RFC3339.fullmatch(text):
         return None
+    leap = _LEAP_SECOND.match(text)
     try:
-        parsed = datetime.fromisoformat(text.upper())
+        parsed = datetime.fromisoformat((f"{leap[1]}59{leap[2]}" if leap else text).upper())
     except ValueError:
         return None
-    return (parsed.replace(tzinfo=parsed.tzinfo or UTC) - _EPOCH) // _MICROSECOND
+    if leap is None:
+        return (parsed.replace(tzinfo=parsed.tzinfo or UTC) - _EPOCH) // _MICROSECOND
+    # a leap second is the last one of a day in UTC, and has no number of its own: it counts as the midnight behind it
+    whole = parsed.replace(tzinfo=parsed.tzinfo or UTC, microsecond=0)
+    midnight = (whole - _EPOCH) // _MICROSECOND + 1_000_000
+    return midnight if midnight % _DAY_MICROSECONDS == 0 else None

@@ -19,7 +19,7 @@ from zaxy.config import Settings, load_settings
 from zaxy.errors import ProjectionError
 from zaxy.eventloom.event import Draft, Event
 from zaxy.eventloom.log import as_draft
-from zaxy.eventloom.loom import Eventloom
+from zaxy.eventloom.loom import CheckpointPolicy, Eventloom
 from zaxy.eventloom.writer import FsyncPolicy, WriterOptions
 from zaxy.ids import check_session_id
 from zaxy.projections.backends import GraphBackend, SearchBackend, check_graph_backend
@@ -60,7 +60,13 @@ class Memory:
         self.settings = settings
         self.clock = clock or SystemClock()
         options = WriterOptions(FsyncPolicy(settings.fsync), settings.max_event_bytes)
-        self.loom = Eventloom(settings.eventloom_path, clock=self.clock, options=options)
+        self.loom = Eventloom(
+            settings.eventloom_path,
+            clock=self.clock,
+            options=options,
+            state_path=settings.state_path,
+            checkpoints=CheckpointPolicy(settings.checkpoint_events, settings.checkpoint_seconds),
+        )
         terms = analyzer(settings.search_language)
         search = Tier(SearchBackend(settings.search_path, terms))
         graph = Tier(GraphBackend(settings.embedded_graph_path, terms))

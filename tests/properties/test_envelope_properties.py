@@ -24,7 +24,9 @@ values = st.recursive(
     max_leaves=12,
 )
 payloads = st.dictionaries(names, values, max_size=5)
-actors = st.text(st.characters(exclude_categories=["Cs"]), min_size=1, max_size=40).filter(str.strip)
+actors = st.text(st.characters(exclude_categories=["Cs"], exclude_characters="\x00"), min_size=1, max_size=40).filter(
+    str.strip
+)
 sessions = st.from_regex(r"[A-Za-z0-9_-][A-Za-z0-9._-]{0,20}", fullmatch=True)
 types = st.from_regex(r"[a-z][a-z0-9_-]{0,8}(\.[a-z0-9_-]{1,8}){1,3}", fullmatch=True)
 digests = st.none() | st.binary(min_size=32, max_size=32).map(bytes.hex)

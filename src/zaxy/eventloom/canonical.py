@@ -93,7 +93,10 @@ def _holds_float(values: Iterable[Any]) -> bool:
 
 def canonical_simple(value: Any) -> bytes:
     """Return the canonical form of a value that `decode` called simple."""
-    return _ascii(orjson.dumps(value, option=orjson.OPT_SORT_KEYS))
+    try:
+        return _ascii(orjson.dumps(value, option=orjson.OPT_SORT_KEYS))
+    except TypeError:  # nested a little deeper, inside its envelope, than orjson writes
+        return canonical(value)
 
 
 def decode(line: bytes) -> tuple[dict[str, Any], bool]:
@@ -170,8 +173,8 @@ def decode_loosely(line: bytes) -> dict[str, Any]:
 def _members(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     members = dict(pairs)
     if len(members) != len(pairs):
-        names = [name for name, _ in pairs]
-        twice = next(name for name in names if names.count(name) > 1)
+        seen: set[str] = set()
+        twice = next(name for name, _ in pairs if name in seen or seen.add(name))  # type: ignore[func-returns-value]  # add is there for its effect
         raise BadJSONError("duplicate_key", f"the member {twice[:80]!r} stands twice in one object")
     return members
 

@@ -13,7 +13,9 @@ import secrets
 from pathlib import Path
 from typing import Final
 
-from zaxy.files.durable import CacheFile, read_at, replace_cache
+from zaxy.eventloom.folder import is_file_name
+from zaxy.files.cache import CacheFile, replace_cache
+from zaxy.files.durable import read_at
 
 logger = logging.getLogger("zaxy.eventloom")
 
@@ -80,9 +82,10 @@ class ChangeReader:
             data = read_at(descriptor, self._offset, status.st_size - self._offset)
         whole = data.rfind(b"\n") + 1
         self._offset += whole
-        return {
-            line.rsplit(b" ", 1)[0].decode("ascii", "replace") for line in data[:whole].splitlines() if b" " in line
+        names = {
+            line.rsplit(b" ", 1)[0].decode("ascii", "replace") for line in data[:whole].split(b"\n") if b" " in line
         }
+        return {name for name in names if is_file_name(name)}
 
 
 class _Descriptor:

@@ -4,14 +4,15 @@ from __future__ import annotations
 
 import contextlib
 import os
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from typing import NamedTuple
 
 from zaxy.eventloom.event import Event
 from zaxy.eventloom.files import OpenFile
-from zaxy.eventloom.reader import LogFindingError, LogReader
+from zaxy.eventloom.reader import FoundT, LogFindingError, LogReader
 from zaxy.eventloom.records import BadRecordError, check_record
-from zaxy.eventloom.scan import UNKNOWN, ChainState
+from zaxy.eventloom.scan import UNKNOWN, ChainState, LineHash, Stretch
 from zaxy.eventloom.tail import indexed_record
 
 
@@ -62,22 +63,73 @@ def read_after(reader: LogReader, session_id: str, seq: int, digest: str, place:
         NotALogError: The file holds something else.
     """
 
-    def behind(file: OpenFile) -> ChainState:
-        return ChainState(seq, digest, _offset_behind(reader, file, session_id, (seq, digest), place))
-
-    walked = reader.walk_files(seq, behind, reader.walk_file) if seq else reader.steps(1)
-    if seq:
-        file = reader.files.holding(seq)
-        if file is None:
-            raise DivergedError(session_id)
-        file.__exit__(None, None, None)
     try:
-        for read in walked:
+        for read in _after(reader, session_id, (seq, digest), place, reader.walk_file):
             event = read.record.event(session_id, read.seq)
             yield Located(event, read.end, read.first_seq, read.inode, read.length)
     except LogFindingError as finding:
         if finding.code != "torn" or not reader.begins_like_a_log():
             raise reader.refusal(finding) from finding
+
+
+def stretches_after(
+    reader: LogReader, session_id: str, event: tuple[int, str], place: tuple[int, int], hash_line: LineHash
+) -> Iterator[tuple[Stretch, int]]:
+    """Check what follows an event, block by block, and hash its raw lines.
+
+    Args:
+        reader: Reads the log.
+        session_id: Its session.
+        event: That event's number and digest; number 0 to begin at the start.
+        place: Inode of the file that held it, and the offset just behind it.
+        hash_line: Makes the hash of a raw line.
+
+    Yields:
+        Each stretch, with the inode of its file.
+
+    Raises:
+        DivergedError: The log does not hold that event any more.
+        LogFindingError: A record is bad; what was yielded before it is good.
+    """
+
+    def skim_file(file: OpenFile, state: ChainState) -> Iterator[_Placed]:
+        for stretch in reader.skim_file(file, state, hash_line):
+            yield _Placed(stretch.seq, stretch.digest, stretch, file.inode)
+
+    for placed in _after(reader, session_id, event, place, skim_file):
+        yield placed.stretch, placed.inode
+
+
+class _Placed(NamedTuple):
+    """A stretch and the file that holds it."""
+
+    seq: int
+    digest: str | None
+    stretch: Stretch
+    inode: int
+
+
+def _after(
+    reader: LogReader,
+    session_id: str,
+    event: tuple[int, str],
+    place: tuple[int, int],
+    read_file: Callable[[OpenFile, ChainState], Iterator[FoundT]],
+) -> Iterator[FoundT]:
+    """Yield what ``read_file`` finds behind an event."""
+    seq, digest = event
+
+    def behind(file: OpenFile) -> ChainState:
+        if not seq:
+            return ChainState() if file.segment.first_seq == 1 else ChainState(file.segment.first_seq - 1, UNKNOWN, 0)
+        return ChainState(seq, digest, _offset_behind(reader, file, session_id, event, place))
+
+    if seq:
+        file = reader.files.holding(seq)
+        if file is None:
+            raise DivergedError(session_id)
+        file.__exit__(None, None, None)
+    return reader.walk_files(seq or 1, behind, read_file)
 
 
 def _offset_behind(

@@ -68,7 +68,7 @@ def prepare(draft: Draft, *, max_event_bytes: int = DEFAULT_MAX_EVENT_BYTES) -> 
     actor = draft.actor
     if not isinstance(actor, str) or not actor.strip() or len(actor) > MAX_ACTOR_CHARACTERS:
         raise InvalidInputError(f"an actor is 1 to {MAX_ACTOR_CHARACTERS} characters of text, not {str(actor)[:80]!r}")
-    if draft.parent_event_id is not None or draft.caused_by or not actor.isascii():
+    if draft.parent_event_id is not None or draft.caused_by or not actor.isascii() or "\0" in actor:
         _check_texts(draft)
     clean = clean_payload(draft.payload, key=draft.key)
     encoded, sorted_form = encode_both(clean.value, simple=clean.simple)
@@ -96,7 +96,7 @@ def _check_texts(draft: Draft) -> None:
         raise InvalidInputError("caused_by is a list of event ids")
     parent = () if draft.parent_event_id is None else (draft.parent_event_id,)
     for text in (draft.actor, *parent, *causes):
-        if not isinstance(text, str) or (not text.isascii() and _SURROGATE.search(text)):
+        if not isinstance(text, str) or "\0" in text or (not text.isascii() and _SURROGATE.search(text)):
             raise InvalidInputError("actor, parent event id and causes must be valid text")
 
 

@@ -6,8 +6,10 @@ miss the file that moved between; so the active file is opened first, and the ar
 
 from __future__ import annotations
 
+import errno
 import os
 import re
+import stat
 from pathlib import Path
 from types import TracebackType
 from typing import Final
@@ -15,6 +17,7 @@ from typing import Final
 from zaxy.errors import UnavailableError
 from zaxy.eventloom.index import LogIdentity, SideIndex
 from zaxy.eventloom.layout import LogLayout, Segment
+from zaxy.files.durable import close_quietly
 
 _START_BYTES: Final = 64
 _START: Final = re.compile(rb'\{"(?:id":"evt_zaxy_(\d{12,18})_|seq":(\d{1,18}),)')
@@ -49,7 +52,7 @@ class OpenFile:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         self.index.close()
-        os.close(self.descriptor)
+        close_quietly(self.descriptor)
 
 
 class LogFiles:
@@ -85,7 +88,8 @@ class LogFiles:
                 os.close(descriptor)
                 return None
             match = _START.match(start)
-            first_seq = int(match[1] or match[2]) if match else self._next_seq()
+            first_seq = int(match[1] or match[2]) if match else 0
+            first_seq = first_seq if first_seq >= 1 else self._next_seq()
             return OpenFile(self._layout, Segment(self._layout.active, first_seq), descriptor)
         except BaseException:
             os.close(descriptor)
@@ -122,7 +126,14 @@ class LogFiles:
 
 
 def _open(path: Path) -> int:
-    try:
-        return os.open(path, os.O_RDONLY | os.O_CLOEXEC)
-    except PermissionError as error:
-        raise UnavailableError(f"{path} cannot be read: {error.strerror}", remedy="check who may read it") from error
+    try:  # without waiting: a pipe must not keep a reader
+        descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NOFOLLOW | os.O_NONBLOCK)
+    except FileNotFoundError:
+        raise
+    except OSError as error:
+        reason = "it is a link" if error.errno == errno.ELOOP else error.strerror
+        raise UnavailableError(f"{path} cannot be read: {reason}", remedy="check who may read it") from error
+    if not stat.S_ISREG(os.fstat(descriptor).st_mode):
+        close_quietly(descriptor)
+        raise UnavailableError(f"{path} is not a file", remedy="look at it with: ls -l")
+    return descriptor

@@ -20,7 +20,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final, NamedTuple
 
-from zaxy.files.durable import CacheFile, append_cache, read_at, replace_cache
+from zaxy.files.cache import CacheFile, append_cache, replace_cache
+from zaxy.files.durable import close_quietly, read_at
 
 _MAGIC: Final = b"ZAXYIX02"
 _HEADER: Final = struct.Struct("<8sQQ")
@@ -79,9 +80,9 @@ class SideIndex:
 
     def close(self) -> None:
         """Release the file."""
-        if self._descriptor >= 0:
-            os.close(self._descriptor)
-            self._descriptor = -1
+        descriptor, self._descriptor = self._descriptor, -1
+        if descriptor >= 0:
+            close_quietly(descriptor)
 
     def _open(self) -> int:
         if self._descriptor < 0:

@@ -13,7 +13,9 @@ from zaxy.errors import InvalidInputError
 from zaxy.eventloom.batch import Outcome
 from zaxy.eventloom.event import Draft, Event
 from zaxy.eventloom.layout import LOG_SUFFIX, LogLayout
+from zaxy.eventloom.proof.seen import SeenWriter
 from zaxy.eventloom.reader import Head, LogReader
+from zaxy.eventloom.torn import CheckpointedSeq
 from zaxy.eventloom.verification import IntegrityReport, verify_log
 from zaxy.eventloom.writer import LogWriter, WriterOptions
 from zaxy.ids import check_session_id
@@ -28,18 +30,29 @@ class EventLog:
         path: The log file, ``<loom>/<session id>.jsonl``; it and its folder are made by the first append.
         clock: Where events get their recorded time from.
         options: When to sync, and limits.
+        seen: Notes outside the loom what was acknowledged.
+        acknowledged_seq: Says up to which event the log is known to have been acknowledged: none of them is ever
+            taken for a torn tail.
 
     Raises:
         InvalidInputError: ``path`` is empty.
     """
 
-    def __init__(self, path: str | Path, *, clock: Clock | None = None, options: WriterOptions | None = None) -> None:
+    def __init__(
+        self,
+        path: str | Path,
+        *,
+        clock: Clock | None = None,
+        options: WriterOptions | None = None,
+        seen: SeenWriter | None = None,
+        acknowledged_seq: CheckpointedSeq | None = None,
+    ) -> None:
         if not str(path).strip() or Path(path).name in ("", "..", "."):
             raise InvalidInputError("the path of a log is empty", remedy="name a file such as .eventloom/work.jsonl")
         self.layout = LogLayout.of(path)
         self.session_id = self.layout.session_id
-        self.reader = LogReader(self.layout)
-        self._writer = LogWriter(self.layout, clock or SystemClock(), options or WriterOptions())
+        self.reader = LogReader(self.layout, acknowledged_seq)
+        self._writer = LogWriter(self.reader, clock or SystemClock(), options or WriterOptions(), seen)
 
     @property
     def path(self) -> Path:

@@ -12,7 +12,8 @@ import os
 from collections import deque
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from typing import Final, NamedTuple, TypeVar
+from functools import partial
+from typing import Final, NamedTuple, Protocol, TypeVar
 
 from zaxy.errors import IntegrityError, NotALogError, NotFoundError
 from zaxy.eventloom.event import Event
@@ -22,9 +23,11 @@ from zaxy.eventloom.records import BadRecordError, Record, read_record
 from zaxy.eventloom.scan import (
     UNKNOWN,
     ChainState,
+    LineHash,
     Step,
     Stretch,
     begins_a_record,
+    check_content,
     damaged,
     read_line,
     read_lines,
@@ -32,8 +35,9 @@ from zaxy.eventloom.scan import (
     unterminated,
     walk,
 )
-from zaxy.eventloom.tail import acknowledged_end, indexed_record, known_end, last_line, record_time
-from zaxy.files.durable import leave_mark
+from zaxy.eventloom.tail import indexed_record, known_end, last_line, record_time
+from zaxy.eventloom.torn import BadLine, CheckpointedSeq, acknowledged_end, is_torn, was_acknowledged
+from zaxy.files.cache import leave_mark
 
 _FIRST_LINES: Final = 50
 _FIRST_BYTES: Final = 1024 * 1024
@@ -81,7 +85,19 @@ class Read(NamedTuple):
     inode: int
 
 
-FoundT = TypeVar("FoundT", Read, Stretch)
+class Found(Protocol):
+    """What reading a file finds: some records, and where the chain stands behind them."""
+
+    @property
+    def seq(self) -> int:
+        """Number of the last one."""
+
+    @property
+    def digest(self) -> str | None:
+        """Its digest."""
+
+
+FoundT = TypeVar("FoundT", bound=Found)
 
 
 class LogFindingError(Exception):
@@ -107,10 +123,13 @@ class LogReader:
 
     Args:
         layout: Where the log's files are.
+        acknowledged_seq: Asked before a bad line is taken for a torn tail: an event up to that number never is. What
+            it raises goes to whoever reads.
     """
 
-    def __init__(self, layout: LogLayout) -> None:
-        self._layout = layout
+    def __init__(self, layout: LogLayout, acknowledged_seq: CheckpointedSeq | None = None) -> None:
+        self.layout = layout
+        self.acknowledged_seq = acknowledged_seq
         self.files = LogFiles(layout)
 
     def require(self) -> None:
@@ -120,11 +139,11 @@ class LogReader:
             NotFoundError: No file of this session exists.
             NotALogError: The path is a folder.
         """
-        if self._layout.active.is_dir():
-            raise NotALogError(f"{self._layout.active} is a folder, not a log", remedy="name one .jsonl file in it")
-        if not self._layout.active.exists() and not self._layout.closed_segments():
+        if self.layout.active.is_dir():
+            raise NotALogError(f"{self.layout.active} is a folder, not a log", remedy="name one .jsonl file in it")
+        if not self.layout.active.exists() and not self.layout.closed_segments():
             raise NotFoundError(
-                f"there is no log at {self._layout.active}", remedy="see which sessions exist: zaxy memory status"
+                f"there is no log at {self.layout.active}", remedy="see which sessions exist: zaxy memory status"
             )
 
     # ---- walking
@@ -133,19 +152,23 @@ class LogReader:
         """Yield the sound records from a number on, or from a little before it.
 
         Raises:
-            LogFindingError: The next record is bad, or missing. ``torn`` is the unfinished write of a last line.
+            LogFindingError: The next record is bad, or missing. ``torn`` is the tail that an unfinished write left.
         """
-        wanted = max(from_seq, self._layout.first_seq)
+        wanted = max(from_seq, self.layout.first_seq)
         return self.walk_files(wanted, lambda file: _state_before(file, wanted), self.walk_file)
 
-    def stretches(self) -> Iterator[Stretch]:
+    def stretches(self, hash_line: LineHash | None = None) -> Iterator[Stretch]:
         """Check the whole log: yield how far it is sound, block by block.
+
+        Args:
+            hash_line: Also makes a hash of each raw line.
 
         Raises:
             LogFindingError: As `steps`.
         """
-        wanted = self._layout.first_seq
-        return self.walk_files(wanted, lambda file: _state_before(file, wanted), self._skim_file)
+        wanted = self.layout.first_seq
+        skim_file = partial(self.skim_file, hash_line=hash_line)
+        return self.walk_files(wanted, lambda file: _state_before(file, wanted), skim_file)
 
     def walk_files(
         self,
@@ -172,8 +195,8 @@ class LogReader:
             if file is None:  # it may have been written, and more behind it, since that look; now it must be there
                 file = self.files.holding(wanted)
             if file is None:
-                leave_mark(self._layout.damage_mark)
-                raise LogFindingError("missing", wanted, f"event {wanted} is missing", str(self._layout.active))
+                leave_mark(self.layout.damage_mark)
+                raise LogFindingError("missing", wanted, f"event {wanted} is missing", str(self.layout.active))
             with file:
                 if file.inode == inode:
                     return
@@ -189,7 +212,7 @@ class LogReader:
             last = reached.seq if reached is not None else 0
             if file.segment.last_seq is not None and last < file.segment.last_seq:
                 message = f"event {last + 1} is missing: the closed segment ends early"
-                leave_mark(self._layout.damage_mark)
+                leave_mark(self.layout.damage_mark)
                 raise LogFindingError("missing", max(last + 1, wanted), message, str(file.segment.path))
             if last < wanted:
                 return
@@ -215,14 +238,20 @@ class LogReader:
             length = len(whole.line)
             yield Read(whole.seq, whole.record.digest, whole.offset + length, length, whole.record, first_seq, inode)
 
-    def _skim_file(self, file: OpenFile, state: ChainState) -> Iterator[Stretch]:
+    def skim_file(self, file: OpenFile, state: ChainState, hash_line: LineHash | None = None) -> Iterator[Stretch]:
+        """Check the records of one file that follow a state, block by block.
+
+        Raises:
+            LogFindingError: The next one is bad.
+        """
         try:
-            for stretch in skim(file.descriptor, state):
+            for stretch in skim(file.descriptor, state, hash_line):
                 state = ChainState(stretch.seq, stretch.digest, stretch.end)
                 yield stretch
         except BadRecordError as finding:
             whole = self._last_without_newline(file, state, finding)
-            yield Stretch(1, whole.seq, whole.record.digest, whole.offset + len(whole.line))
+            hashes = [] if hash_line is None else [hash_line(whole.line)]
+            yield Stretch(1, whole.seq, whole.record.digest, whole.offset + len(whole.line), hashes)
 
     def _last_without_newline(self, file: OpenFile, state: ChainState, finding: BadRecordError) -> Step:
         """Return the record behind ``state`` when only its newline is missing; else say what was found there."""
@@ -230,30 +259,37 @@ class LogReader:
         if whole is not None:
             return whole
         code, message = finding.finding, finding.message
-        if code == "torn" and not file.is_active:
-            code = "cut_segment"
-        elif code == "torn" and self._is_cut(file, state):
-            code, message = "cut_record", "an acknowledged event is not what was sealed"
         seq = max(state.seq + 1, file.segment.first_seq)
+        if not file.is_active or self.layout.is_closed_segment:
+            code = "cut_segment" if code == "torn" else code
+        elif self._is_torn(file, state, seq):
+            code, message = "torn", "what follows the last event is an unfinished write"
+        elif code == "torn":
+            code, message = "cut_record", "an acknowledged event is not what was sealed"
         if code != "torn" and (state.seq or self.begins_like_a_log()):
-            leave_mark(self._layout.damage_mark)
+            leave_mark(self.layout.damage_mark)
         raise LogFindingError(code, seq, message, str(file.segment.path)) from finding
 
-    @staticmethod
-    def _is_cut(file: OpenFile, state: ChainState) -> bool:
-        """Whether a line without its end was acknowledged. A write that ended since it was read is whole by now."""
-        if state.offset > acknowledged_end(file.index, file.size):
-            return False
+    def _is_torn(self, file: OpenFile, state: ChainState, seq: int) -> bool:
+        """Whether a torn tail begins behind a state; also where a write or a repair has ended since it was read."""
+        size = os.fstat(file.descriptor).st_size
+        acknowledged = was_acknowledged(file.index, seq, state.offset, acknowledged_end(file.index, size))
         line = read_line(file.descriptor, state.offset)
-        return line is None or not line.complete
+        if line is None:
+            return True
+        try:
+            check_content(line.offset, line.data, state)
+        except BadRecordError:
+            return is_torn(BadLine(line, seq, acknowledged, size), self.acknowledged_seq)
+        return True
 
     def refusal(self, finding: LogFindingError) -> IntegrityError | NotALogError:
         """Return the error for callers: a damaged log, or no log at all."""
         if finding.seq == 1 and finding.code in _FOREIGN and not self.begins_like_a_log():
             return NotALogError(
-                f"{self._layout.active} is not an Eventloom log: {finding.message}", remedy="name another file"
+                f"{self.layout.active} is not an Eventloom log: {finding.message}", remedy="name another file"
             )
-        return damaged(self._layout.session_id, finding.seq, finding.message)
+        return damaged(self.layout.session_id, finding.seq, finding.message)
 
     def begins_like_a_log(self) -> bool:
         """Whether any of the first lines looks like a record: then this is a log, however damaged."""
@@ -272,14 +308,14 @@ class LogReader:
             to_seq: Last event wanted, None for the end of the log.
 
         Raises:
-            LogDamagedError: After the events before it, when a record is bad or missing. A torn last line ends the
-                replay quietly: it was never acknowledged.
+            LogDamagedError: After the events before it, when a record is bad or missing. A torn tail ends the replay
+                quietly: it was never acknowledged.
             NotALogError: The file holds something else.
         """
         try:
             for read in self.steps(from_seq):
                 if read.seq >= from_seq:
-                    yield read.record.event(self._layout.session_id, read.seq)
+                    yield read.record.event(self.layout.session_id, read.seq)
                 if to_seq is not None and read.seq >= to_seq:  # what lies behind the range is not looked at
                     return
         except LogFindingError as finding:
@@ -297,11 +333,11 @@ class LogReader:
             entry = file.index.entry(seq)
             found = indexed_record(file.descriptor, entry, seq) if entry is not None else None
             if found is not None:
-                return found[1].event(self._layout.session_id, seq)
+                return found[1].event(self.layout.session_id, seq)
             with contextlib.suppress(LogFindingError):
                 for read in self.walk_file(file, _state_before(file, seq)):
                     if read.seq == seq:
-                        return read.record.event(self._layout.session_id, seq)
+                        return read.record.event(self.layout.session_id, seq)
         return None
 
     def head(self) -> Head:
@@ -312,25 +348,32 @@ class LogReader:
             NotALogError: The file holds something else.
         """
         file = self.files.last()
-        if file is None:
-            return Head()
-        with file:
-            state, recorded_at = known_end(file.descriptor, file.index)
-            if state.seq and state.offset == os.fstat(file.descriptor).st_size:
-                newest_event = read_record(last_line(file.descriptor)).event(self._layout.session_id, state.seq)
-                return Head(state.seq, state.digest or "", recorded_at, newest_event)
-            start = state if state.seq else ChainState(file.segment.first_seq - 1, UNKNOWN, 0)
-            newest: deque[Read] = deque(maxlen=1)
-            try:
-                newest.extend(self.walk_file(file, start))
-            except LogFindingError as finding:
-                if finding.code != "torn" or not self.begins_like_a_log():
-                    raise self.refusal(finding) from finding
+        while file is not None:
+            with file:
+                found = self._head_of(file)
+            if found is not None:
+                return found
+            before = file.segment.first_seq - 1  # nothing but a torn first record: the segment before ends the log
+            file = self.files.holding(before) if before >= self.layout.first_seq else None
+        return Head()
+
+    def _head_of(self, file: OpenFile) -> Head | None:
+        state, recorded_at = known_end(file.descriptor, file.index)
+        if state.seq and state.offset == os.fstat(file.descriptor).st_size:
+            newest_event = read_record(last_line(file.descriptor)).event(self.layout.session_id, state.seq)
+            return Head(state.seq, state.digest or "", recorded_at, newest_event)
+        start = state if state.seq else ChainState(file.segment.first_seq - 1, UNKNOWN, 0)
+        newest: deque[Read] = deque(maxlen=1)
+        try:
+            newest.extend(self.walk_file(file, start))
+        except LogFindingError as finding:
+            if finding.code != "torn" or not self.begins_like_a_log():
+                raise self.refusal(finding) from finding
         if not newest:
             indexed = self.read(state.seq) if state.seq else None
-            return Head(state.seq, state.digest or "", recorded_at, indexed) if indexed else Head()
+            return Head(state.seq, state.digest or "", recorded_at, indexed) if indexed else None
         last = newest[0]
-        event = last.record.event(self._layout.session_id, last.seq)
+        event = last.record.event(self.layout.session_id, last.seq)
         return Head(last.seq, last.digest, record_time(last.record), event)
 
 

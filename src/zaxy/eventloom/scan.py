@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Final, NamedTuple
 
@@ -18,6 +18,9 @@ MAX_LINE_BYTES: Final = 64 * 1024 * 1024
 
 _BLOCK_BYTES: Final = 1024 * 1024
 _FIRST_LINE_BYTES: Final = 2_048
+_LAST_SEQ: Final = 10**18 - 1
+_SECTOR_BYTES: Final = 512
+"""The least that any disk loses in one piece."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -110,6 +113,8 @@ def _checked(offset: int, data: bytes, record: Record, before: ChainState) -> St
     seq = before.seq + 1 if record.seq is None else record.seq
     if record.computed != record.digest:
         raise BadRecordError("hash_mismatch", f"event {seq} does not have the hash that it names")
+    if not 1 <= seq <= _LAST_SEQ:
+        raise BadRecordError("wrong_seq", "the number of the event is out of range")
     starts_file = before.seq == 0 and before.digest is None
     linked = before.digest in (record.previous, UNKNOWN)
     if not linked and not (starts_file and seq > 1 and record.previous is not None):
@@ -142,27 +147,39 @@ def walk(descriptor: int, before: ChainState, end: int | None = None) -> Iterato
 
 
 class Stretch(NamedTuple):
-    """Some sound records in a row: how many, and where the chain stands behind them."""
+    """Some sound records in a row: how many, where the chain stands behind them, and a hash of each one's raw line."""
 
     events: int
     seq: int
     digest: str | None
     end: int
+    hashes: list[bytes]
 
 
-def skim(descriptor: int, before: ChainState) -> Iterator[Stretch]:
+LineHash = Callable[[bytes], bytes]
+"""What `skim` makes of each raw line, without its newline."""
+
+
+def skim(descriptor: int, before: ChainState, hash_line: LineHash | None = None) -> Iterator[Stretch]:
     """Check the records that follow ``before``, as `walk` does, and yield where the chain stands after each block.
+
+    Args:
+        descriptor: The open log file.
+        before: What the first of them must follow.
+        hash_line: Also makes a hash of each line's bytes; None makes none.
 
     Raises:
         BadRecordError: The next record is not sound; what was yielded before it is.
     """
     count, seq, digest, offset = 0, before.seq, before.digest, before.offset
     position, pending = offset, b""
+    done: list[bytes] = []
     try:
         while block := os.pread(descriptor, _BLOCK_BYTES, position):
             position += len(block)
             lines = (pending + block).split(b"\n")
             pending = lines.pop()
+            done = lines
             for line in lines:
                 link = sound_link(line, seq + 1, digest)
                 if link is None:  # the long way decides, and says what is wrong
@@ -172,15 +189,19 @@ def skim(descriptor: int, before: ChainState) -> Iterator[Stretch]:
                     seq, digest = seq + 1, link
                 count += 1
                 offset += len(line) + 1
-            yield Stretch(count, seq, digest, offset)
-            count = 0
+            yield Stretch(count, seq, digest, offset, _hashes(lines, hash_line))
+            count, done = 0, []
             if len(pending) > MAX_LINE_BYTES:
                 break
         if pending:
             raise BadRecordError("torn", "the last line has no newline")
     except BadRecordError:
-        yield Stretch(count, seq, digest, offset)
+        yield Stretch(count, seq, digest, offset, _hashes(done[:count], hash_line))
         raise
+
+
+def _hashes(lines: list[bytes], hash_line: LineHash | None) -> list[bytes]:
+    return [] if hash_line is None else [hash_line(line) for line in lines]
 
 
 def unterminated(descriptor: int, before: ChainState) -> Step | None:
@@ -200,14 +221,15 @@ def unterminated(descriptor: int, before: ChainState) -> Step | None:
 def begins_a_record(line: Line) -> bool:
     """Return whether a file's first line may be an unfinished write of its first record: its beginning, or lost pages.
 
-    What lacks its newline may end anywhere, also inside the first words.
+    What lacks its newline may end anywhere, also inside the first words. A page is lost whole: what follows it goes on
+    at a multiple of a disk's sector, and ends as a record does.
     """
     starts = (b'{"id":"', b'{"seq":')
-    return bool(line.data) and (
-        line.data.startswith(starts)
-        or (not line.complete and any(start.startswith(line.data) for start in starts))
-        or not line.data.strip(b"\x00")
-    )
+    if line.data.startswith(starts) or (not line.complete and any(start.startswith(line.data) for start in starts)):
+        return bool(line.data)
+    rest = line.data.lstrip(b"\x00")
+    lost = len(line.data) - len(rest)
+    return lost > 0 and (not rest or (lost % _SECTOR_BYTES == 0 and (not line.complete or rest.endswith(b"}"))))
 
 
 def damaged(session_id: str, seq: int, message: str) -> LogDamagedError:

@@ -1,10 +1,9 @@
 """Finding the end of a log before it is written to, and repairing what a crash left there.
 
-Only the last line can be torn: a record is acknowledged after its newline is on disk. A torn line is saved to
-`quarantine/` and cut off; a complete record that merely lacks its newline (other writers leave such files) is kept.
-What the side index knows was acknowledged, and is never taken for torn. Anything bad before the last line is
-corruption, and nothing is written to the log any more. An append looks at the tail and at what the index does not know;
-damage further back is found by whatever reads it, which leaves a mark that every later append obeys.
+A torn tail (`torn` says what that is) is saved to `quarantine/` and cut off; a complete record that merely lacks its
+newline (other writers leave such files) is kept. Any other bad line is corruption, and nothing is written to the log
+any more. An append looks at the tail and at what the index does not know; damage further back is found by whatever
+reads it, which leaves a mark that every later append obeys.
 """
 
 from __future__ import annotations
@@ -25,6 +24,7 @@ from zaxy.eventloom.index import Entry, LogIdentity, SideIndex, digest_key, pack
 from zaxy.eventloom.layout import LogLayout
 from zaxy.eventloom.records import BadRecordError, Record, check_record
 from zaxy.eventloom.scan import (
+    MAX_LINE_BYTES,
     UNKNOWN,
     ChainState,
     Line,
@@ -37,12 +37,19 @@ from zaxy.eventloom.scan import (
     read_lines,
     walk,
 )
-from zaxy.files.durable import append_durably, cut, make_directories, rename_beside, replace_file
+from zaxy.eventloom.torn import BadLine, CheckpointedSeq, acknowledged_end, is_torn, was_acknowledged
+from zaxy.files.durable import (
+    append_durably,
+    cut,
+    make_directories,
+    read_at,
+    rename_beside,
+    replace_file,
+    sync,
+    sync_directory,
+)
 
 logger = logging.getLogger("zaxy.eventloom")
-
-_UNREADABLE: Final = frozenset({"not_json", "bad_utf8", "not_an_object", "too_deep", "torn"})
-"""Findings on a complete last line that mean lost pages of an unfinished write, not a changed record."""
 
 _FLUSH_ENTRIES: Final = 65_536
 _QUARANTINE_NEW: Final = ".torn"
@@ -162,13 +169,19 @@ def entries_of(descriptor: int, index: SideIndex) -> Iterator[Entry]:
                 yield entry_of(step)
 
 
-def find_tail(layout: LogLayout, descriptor: int) -> Tail:
+def find_tail(layout: LogLayout, descriptor: int, acknowledged_seq: CheckpointedSeq | None = None) -> Tail:
     """Return the end of the active file, repaired where a crash tore it. The caller holds the log's lock.
 
-    Records that the side index does not know yet are checked and added to it.
+    Records that the side index does not know yet are checked, synced and added to it.
+
+    Args:
+        layout: Where the log's files are.
+        descriptor: The active file, open for reading and appending.
+        acknowledged_seq: Asked before anything is cut: an event up to that number is never cut. What it raises goes
+            to the caller, and the log is left as it is.
 
     Raises:
-        LogDamagedError: A record before the last line is bad, or the last one was changed.
+        LogDamagedError: A record is bad and is no torn tail, or it was acknowledged.
         NotALogError: The file holds something else.
         WriteFailedError: The tail needs repair and the file cannot be written.
     """
@@ -176,18 +189,13 @@ def find_tail(layout: LogLayout, descriptor: int) -> Tail:
     status = os.fstat(descriptor)
     first_seq = before.seq + 1 if status.st_size == 0 else _first_seq(descriptor, before)
     identity = LogIdentity(status.st_ino, first_seq)
-    index = SideIndex(layout.index(first_seq), identity)
-    try:
+    with contextlib.closing(SideIndex(layout.index(first_seq), identity)) as index:
         state, known_recorded_at = known_end(descriptor, index)
         if state.seq:
-            return _catch_up(layout, descriptor, index, Tail(state, identity, known_recorded_at))
-        start = Tail(ChainState(before.seq, before.digest, 0), identity, recorded_at)
-        tail = _catch_up(layout, descriptor, index, start, acknowledged=acknowledged_end(index, status.st_size))
-        if status.st_size == 0 and len(index):  # of a file that was emptied
-            _write_index(index, [], fresh=True)
-        return tail
-    finally:
-        index.close()
+            start = Tail(state, identity, known_recorded_at)
+        else:
+            start = Tail(ChainState(before.seq, before.digest, 0), identity, recorded_at)
+        return _catch_up(_Repair(layout, descriptor, index, acknowledged_seq), start, fresh=not state.seq)
 
 
 def _first_seq(descriptor: int, before: ChainState) -> int:
@@ -198,27 +206,29 @@ def _first_seq(descriptor: int, before: ChainState) -> int:
         return before.seq + 1
 
 
-def acknowledged_end(index: SideIndex, size: int) -> int:
-    """Return where the last line begins that an index knows of, -1 when it knows none in a file of this size.
+@dataclass(frozen=True, slots=True)
+class _Repair:
+    """What it takes to bring a log's tail in order."""
 
-    An entry is written after its record was synced, so what stands there was acknowledged, whatever it looks like now.
+    layout: LogLayout
+    descriptor: int
+    index: SideIndex
+    acknowledged_seq: CheckpointedSeq | None
+
+
+def _catch_up(repair: _Repair, tail: Tail, *, fresh: bool) -> Tail:
+    """Take what follows a state into the index; ``fresh``: the index is written anew, once all is sound.
+
+    The index proves what was acknowledged. What a killed writer left may not be synced, nor the names of a file that
+    the index does not know and of its folder: all of that is, before anything is indexed.
     """
-    entry = index.entry(index.identity.first_seq + len(index) - 1)
-    return entry.offset if entry is not None and entry.offset < size else -1
-
-
-def _catch_up(
-    layout: LogLayout, descriptor: int, index: SideIndex, tail: Tail, *, acknowledged: int | None = None
-) -> Tail:
-    """Take what follows a state into the index. With ``acknowledged`` the index is written anew, once all is sound."""
     state, recorded_at = tail.state, tail.recorded_at
-    fresh = acknowledged is not None
     entries: list[Entry] = []
-    for line in read_lines(descriptor, state.offset):
+    for line in read_lines(repair.descriptor, state.offset):
         try:
             step = check_step(line, state)
         except BadRecordError as finding:
-            kept = _repair(layout, descriptor, line, state, finding, acknowledged=acknowledged)
+            kept = _mend(repair, line, state, finding)
             if kept is None:
                 break
             step = kept
@@ -226,10 +236,16 @@ def _catch_up(
         recorded_at = entries[-1].recorded_at
         state = ChainState(step.seq, step.record.digest, step.offset + len(step.line) + 1)
         if len(entries) >= _FLUSH_ENTRIES and not fresh:
-            _write_index(index, entries)
+            sync(repair.descriptor)
+            _write_index(repair.index, entries)
             entries = []
     if entries:
-        _write_index(index, entries, fresh=fresh)
+        sync(repair.descriptor)
+        if fresh:
+            sync_directory(repair.layout.folder)
+            sync_directory(repair.layout.folder.parent)
+    if entries or (fresh and len(repair.index)):  # an index that does not fit must not outlive an empty file
+        _write_index(repair.index, entries, fresh=fresh)
     return Tail(state, tail.identity, recorded_at)
 
 
@@ -243,43 +259,30 @@ def _write_index(index: SideIndex, entries: list[Entry], *, fresh: bool = False)
         logger.warning("the side index %s could not be written (%s); reads fall back to scanning", index.path, error)
 
 
-def _repair(
-    layout: LogLayout,
-    descriptor: int,
-    line: Line,
-    state: ChainState,
-    finding: BadRecordError,
-    *,
-    acknowledged: int | None,
-) -> Step | None:
-    """Deal with a bad line: complete it, cut it off, or raise when it is not a torn tail.
+def _mend(repair: _Repair, line: Line, state: ChainState, finding: BadRecordError) -> Step | None:
+    """Deal with a bad line: complete it, cut it off with all that follows, or raise when it is not a torn tail.
 
     Returns:
         The record, when only its newline was missing and was added; None when the line was cut off.
     """
+    layout, descriptor = repair.layout, repair.descriptor
     size = os.fstat(descriptor).st_size
-    is_last = line.offset + len(line.data) + (1 if line.complete else 0) >= size
-    if not is_last or (line.complete and finding.finding not in _UNREADABLE):
-        if state.seq == 0 and not begins_a_record(line):
-            raise _not_a_log(layout.active)
-        raise damaged(layout.session_id, state.seq + 1, finding.message)
-    if not line.complete:
-        try:
+    if not line.complete and len(line.data) <= MAX_LINE_BYTES:
+        with contextlib.suppress(BadRecordError):
             step = check_content(line.offset, line.data, state)
-        except BadRecordError:
-            pass
-        else:
             append_durably(descriptor, b"\n", size=size, path=layout.active, synced=True)
             return step
-    if acknowledged is not None and line.offset <= acknowledged:
-        message = f"event {state.seq + 1} was acknowledged and is not what was sealed"
-        raise damaged(layout.session_id, state.seq + 1, message)
+    seq = max(state.seq + 1, repair.index.identity.first_seq)
     if state.seq == 0 and not begins_a_record(line):
         raise _not_a_log(layout.active)
-    torn = line.data + (b"\n" if line.complete else b"")
-    save_torn(layout, torn)
+    acknowledged = was_acknowledged(repair.index, seq, line.offset, acknowledged_end(repair.index, size))
+    if not is_torn(BadLine(line, seq, acknowledged, size), repair.acknowledged_seq):
+        known = f"event {seq} was acknowledged and is not what was sealed"
+        raise damaged(layout.session_id, seq, finding.message if line.complete else known)
+    cut_off = read_at(descriptor, line.offset, size - line.offset)
+    save_torn(layout, cut_off)
     cut(descriptor, line.offset, path=layout.active)
-    logger.warning("a torn last line of %d bytes in %s was moved to quarantine", len(torn), layout.active)
+    logger.warning("a torn tail of %d bytes in %s was moved to quarantine", len(cut_off), layout.active)
     return None
 
 
@@ -290,6 +293,7 @@ def _not_a_log(path: Path) -> NotALogError:
 def save_torn(layout: LogLayout, torn: bytes) -> None:
     """Keep the bytes of a torn tail before they are cut off; keeping them twice is the same as once."""
     make_directories(layout.quarantine)
+    sync_directory(layout.folder)  # a process that was killed may have made it
     digest = hashlib.sha256(torn).hexdigest()
     replace_file(layout.quarantine / f"{layout.session_id}.{digest}{_QUARANTINE_NEW}", torn)
 

@@ -18,19 +18,29 @@ from enum import StrEnum
 from typing import Final
 
 from zaxy.clock import Clock, format_time
-from zaxy.errors import DurabilityUnknownError, ZaxyError
+from zaxy.errors import DurabilityUnknownError, LogDamagedError, ZaxyError
 from zaxy.eventloom.batch import Batch, Outcome
 from zaxy.eventloom.changes import ChangeWriter
 from zaxy.eventloom.envelope import PreparedEvent, prepare
 from zaxy.eventloom.event import Draft
 from zaxy.eventloom.index import Entry, LogIdentity, SideIndex, pack
 from zaxy.eventloom.keys import KnownKeys
-from zaxy.eventloom.layout import LogLayout
+from zaxy.eventloom.proof.seen import SeenWriter
 from zaxy.eventloom.reader import LogReader
 from zaxy.eventloom.scan import damaged
 from zaxy.eventloom.tail import Tail, find_tail, mark_told, untold_repairs
 from zaxy.eventloom.verification import verify_log
-from zaxy.files.durable import CacheFile, append_durably, make_directories, move_file, open_log, sync, sync_directory
+from zaxy.files.cache import CacheFile, leave_mark
+from zaxy.files.durable import (
+    append_durably,
+    close_quietly,
+    make_directories,
+    move_file,
+    open_log,
+    sync,
+    sync_directory,
+    write_failed,
+)
 from zaxy.files.lock import locked
 
 logger = logging.getLogger("zaxy.eventloom")
@@ -80,17 +90,19 @@ class LogWriter:
     """Appends to one session's log. Safe to use from several threads and across a fork.
 
     Args:
-        layout: Where the log's files are.
+        reader: Reads the log and knows where its files are.
         clock: Where events get their recorded time from.
         options: How to write.
+        seen: Notes outside the loom what was acknowledged; None notes nothing.
     """
 
-    def __init__(self, layout: LogLayout, clock: Clock, options: WriterOptions) -> None:
-        self._layout = layout
+    def __init__(self, reader: LogReader, clock: Clock, options: WriterOptions, seen: SeenWriter | None = None) -> None:
+        self._layout = reader.layout
         self._clock = clock
         self._options = options
-        self._reader = LogReader(layout)
-        self._changes = ChangeWriter(layout.changes)
+        self._reader = reader
+        self._changes = ChangeWriter(reader.layout.changes)
+        self._seen = seen
         self._reset()
 
     def _reset(self) -> None:
@@ -168,18 +180,22 @@ class LogWriter:
         except BaseException as error:
             if isinstance(error, DurabilityUnknownError):
                 self._dead = error
+            if isinstance(error, LogDamagedError):
+                leave_mark(self._layout.damage_mark)
             self._forget_tail()
+            if isinstance(error, OSError) and not isinstance(error, ZaxyError):
+                raise write_failed(self._layout.active, error) from error
             raise
 
     def _forget_tail(self) -> None:
         self._tail = None
         self._keys.forget()
-        if self._index is not None:
-            self._index.close()
-            self._index = None
-        if self._descriptor >= 0:
-            os.close(self._descriptor)
-            self._descriptor = -1
+        index, self._index = self._index, None
+        descriptor, self._descriptor = self._descriptor, -1  # a close that failed is not tried again
+        if index is not None:
+            index.close()
+        if descriptor >= 0:
+            close_quietly(descriptor)
 
     def close(self) -> None:
         """Release the log file, synced if the policy left something unsynced.
@@ -198,10 +214,12 @@ class LogWriter:
             finally:
                 self._forget_tail()
                 self._changes.close()
+                if self._seen is not None:
+                    self._seen.close()
 
     def __del__(self) -> None:
         """Give the descriptors of a log that nobody closed back to the system."""
-        for file in (self._index, self._changes):
+        for file in (self._index, self._changes, self._seen):
             if file is not None:
                 file.close()
         if self._descriptor >= 0:
@@ -231,7 +249,7 @@ class LogWriter:
         if self._index is not None:
             self._index.close()
             self._index = None
-        self._tail = find_tail(self._layout, self._descriptor)
+        self._tail = find_tail(self._layout, self._descriptor, self._reader.acknowledged_seq)
         self._untold = bool(untold_repairs(self._layout))
         return self._descriptor, self._tail
 
@@ -261,15 +279,19 @@ class LogWriter:
         )
         results = [[batch.add(item) for item in ticket.prepared] for ticket in group]
         if batch.lines:
-            synced = self._is_due()
+            synced = self._is_due() or self._untold  # what was cut is told of for certain
             append_durably(
                 descriptor, b"".join(batch.lines), size=tail.state.offset, path=self._layout.active, synced=synced
             )
             if tail.state.offset == 0:  # the name may be new: before the first acknowledgement it must be durable
                 sync_directory(self._layout.folder)
+                sync_directory(self._layout.folder.parent)  # a process that was killed may have made the folder
             self._tail = Tail(batch.state, tail.identity, batch.entries[-1].recorded_at)
-            self._extend_index(tail.identity, batch.entries, batch.state.seq)
+            if synced:
+                self._extend_index(tail.identity, batch.entries, batch.state.seq)
             self._changes.note(self._layout.session_id, batch.state.seq)
+            if self._seen is not None and synced:
+                self._seen.note(self._layout.session_id, batch.state.seq, batch.state.digest or "")
             if self._untold:
                 for path in untold_repairs(self._layout):
                     mark_told(path)
@@ -319,8 +341,9 @@ class LogWriter:
     def rotate(self) -> str | None:
         """Close the active file into `archive/`; the next file goes on with its seq and its chain.
 
-        System calls: ``rename`` into the archive and sync of both folders, then the new file as in any append. A crash
-        between the two leaves no active file, and the next append makes it.
+        System calls: ``fsync``; sync of the folders above the archive; ``rename`` into the archive and sync of both
+        folders, then the new file as in any append. A crash between the two leaves no active file, and the next append
+        makes it.
 
         Returns:
             The closed segment's path, or None when there was nothing to close.
@@ -333,7 +356,10 @@ class LogWriter:
             if tail.state.offset == 0:
                 return None
             target = self._layout.segment_path(tail.identity.first_seq, tail.state.seq)
+            sync(self._descriptor)  # its name says how much it holds, and a write that was taken back must not return
             make_directories(target.parent)
+            for folder in (target.parent.parent, self._layout.folder):
+                sync_directory(folder)  # a process that was killed may have made them
             move_file(self._layout.active, target)
             self._forget_tail()
             closed = {"segment": target.name, "first_seq": tail.identity.first_seq, "last_seq": tail.state.seq}

@@ -17,7 +17,8 @@ from typing import Final
 from zaxy.errors import BusyError, IntegrityError, NotALogError, ProjectionError, WriteFailedError
 from zaxy.eventloom.continuation import DivergedError
 from zaxy.eventloom.event import Event
-from zaxy.eventloom.loom import Eventloom, LogStat
+from zaxy.eventloom.folder import LogStat
+from zaxy.eventloom.loom import Eventloom
 from zaxy.projections.feeding import AnyTier, OpenStore, Progress, drop_session, feed, writers
 from zaxy.projections.following import Follower, bytes_behind, is_at, place
 from zaxy.projections.protocols import Position
@@ -80,6 +81,7 @@ class Catchup:
         Raises:
             BusyError: A store holds what the log does not confirm, and another process writes to it.
         """
+        self._loom.refuse_links()
         for _ in range(_REFRESH_ROUNDS):
             with self.lock:
                 self._refresh_tiers()
@@ -201,6 +203,7 @@ class Catchup:
         Raises:
             ProjectionError: A store could not be written; the log and the answers are not affected.
         """
+        self._loom.refuse_links()
         if not self._writing.acquire(blocking=False):
             return False
         try:
@@ -227,6 +230,7 @@ class Catchup:
             BusyError: Another process writes to a store.
             ProjectionError: A store could not be written.
         """
+        self._loom.refuse_links()
         with self._writing, writers(self._tiers, self._feeding, self.lock) as stores:
             if stores is None:
                 raise BusyError("another process writes to a projection", remedy="try again")

@@ -10,7 +10,7 @@ from typing import Any, Final
 from zaxy.errors import BusyError, ProjectionError
 from zaxy.eventloom.continuation import DivergedError
 from zaxy.eventloom.event import Event
-from zaxy.eventloom.loom import LogStat
+from zaxy.eventloom.folder import LogStat
 from zaxy.files.lock import try_lock, unlock
 from zaxy.projections.following import Follower, is_at, place
 from zaxy.projections.protocols import Position

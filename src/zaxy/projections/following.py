@@ -10,7 +10,8 @@ from typing import Final
 from zaxy.errors import IntegrityError, NotALogError, ZaxyError
 from zaxy.eventloom.continuation import Located, read_after
 from zaxy.eventloom.event import Event
-from zaxy.eventloom.loom import Eventloom, LogStat
+from zaxy.eventloom.folder import LogStat
+from zaxy.eventloom.loom import Eventloom
 from zaxy.ids import EventRef
 from zaxy.projections.protocols import Position
 from zaxy.vocabulary.model import Extraction, Meaning

@@ -9,12 +9,13 @@ import json
 import os
 import re
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
-from click.testing import CliRunner
+from click.testing import CliRunner, Result
 
+from zaxy.eventloom.loom import Eventloom
 from zaxy.interfaces.cli.app import cli
 
 HERE = Path(__file__).parent
@@ -27,7 +28,12 @@ _REPLACED = (
     (re.compile(r"evt_zaxy_(\d{12})_[0-9a-f]{16}"), r"evt_zaxy_\1_<hash>"),
     (re.compile(r"\b[0-9a-f]{32}\b"), "<loom id>"),
     (re.compile(r"20\d\d-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{6}Z"), "<time>"),
+    (re.compile(r"(?<=^zaxy-loom/<loom id>\+)[0-9a-f]{8}\+[A-Za-z0-9+/]{44}$"), "<key>"),
+    (re.compile(r"^[A-Za-z0-9+/]{43}=$", re.MULTILINE), "<root>"),
+    (re.compile(r"(?<=^\u2014 zaxy-loom/<loom id> )[A-Za-z0-9+/=]+$", re.MULTILINE), "<signature>"),
+    (re.compile(r"[\d,]+ MiB free"), "<space> free"),
 )
+_CHECKPOINTS = {"EVENTLOOM_CHECKPOINT_EVENTS": "0", "EVENTLOOM_CHECKPOINT_SECONDS": "0"}
 _MEASURED = frozenset(
     {"score", "lexical", "graph", "coverage", "lag_bytes", "documents", "entities", "statements", "relations"}
 )
@@ -57,9 +63,58 @@ COMMANDS: dict[str, tuple[str, ...]] = {
     ),
     "reproject": ("reproject", LOG),
     "status": ("status",),
+    "log_checkpoint": ("log", "checkpoint", "--output", "kept.note"),
+    "log_verify": ("log", "verify"),
+    "log_prove": ("log", "prove", "default", "2", "--output", "event.proof"),
+    "log_check_proof": ("log", "check-proof", "event.proof", "--public-key", "<key>"),
+    "log_key_rotate": ("log", "key", "rotate"),
+    "log_key_show": ("log", "key", "show"),
+    "log_consistency": ("log", "consistency", "kept.note", "latest"),
+    "log_recover": ("log", "recover"),
+    "doctor": ("doctor",),
+    "log_witness_list": ("log", "witness", "list"),
+    "log_verify_findings": ("log", "verify", "--offline"),
+    "doctor_findings": ("doctor", "--offline"),
+    "error_integrity": ("log", "check-proof", "kept.note", "--public-key", "<key>"),
     "error": ("query", "goals", "--limit", "0"),
     "error_usage": ("append", "goal.created", "--json"),
 }
+
+
+def _tear() -> None:
+    """Leave an unfinished write, which the next append sets aside."""
+    with Path(LOG).open("ab") as log:
+        log.write(b'{"id":"evt_')
+    assert _run(*GOAL).exit_code == 0
+
+
+def _cut() -> None:
+    """Cut a session down into what a checkpoint holds of it."""
+    log = Path(LOG)
+    log.write_bytes(b"".join(log.read_bytes().splitlines(keepends=True)[:2]))
+
+
+def _add_witness() -> None:
+    """Have a witness asked from now on that nobody reaches."""
+    key = "witness.example+3ea1480c+BBheP7+WMp4qJ7J7XQbTxZ4zqPM4eA1EDnQUwhgIMnwE"
+    _loom().add_witness("http://127.0.0.1:9", key)
+
+
+BEFORE: dict[str, Callable[[], None]] = {
+    "log_recover": _tear,
+    "log_witness_list": _add_witness,
+    "log_verify_findings": _cut,
+}
+"""What happens before a command."""
+
+
+def _loom() -> Eventloom:
+    return Eventloom(".eventloom", state_path=Path.cwd() / "state" / "zaxy")
+
+
+def _run(*words: str) -> Result:
+    environment = {**dict.fromkeys(_SETTINGS), **_CHECKPOINTS, "XDG_STATE_HOME": str(Path.cwd() / "state")}
+    return CliRunner().invoke(cli, words, env=environment, prog_name="zaxy")
 
 
 def answers() -> Iterator[tuple[str, str]]:
@@ -67,7 +122,9 @@ def answers() -> Iterator[tuple[str, str]]:
     turns = [{"speaker": "Ann", "text": "Hello", "time": "2026-05-08T10:00:00Z"}, {"speaker": "Bob"}]
     Path("chat.jsonl").write_text("".join(json.dumps(turn) + "\n" for turn in turns), encoding="utf-8")
     for name, words in COMMANDS.items():
-        done = CliRunner().invoke(cli, [*words, "--json"], env=dict.fromkeys(_SETTINGS), prog_name="zaxy")
+        BEFORE.get(name, lambda: None)()
+        key = str(_loom().notary().state.signing_key().verifier) if "<key>" in words else ""
+        done = _run(*(word.replace("<key>", key) for word in words), "--json")
         told = {"exit_code": done.exit_code, "answer": _stable(json.loads(done.stdout), str(Path.cwd()))}
         yield name, json.dumps(told, indent=2, ensure_ascii=False) + "\n"
 

@@ -211,7 +211,7 @@ def test_two_processes_that_name_a_new_loom_at_once_agree(tmp_path: Path, monkey
             others.append("")
             others.append(Eventloom(tmp_path).ensure_identity())
 
-    monkeypatch.setattr("zaxy.eventloom.loom.make_directories", made_by_another_first)
+    monkeypatch.setattr("zaxy.eventloom.folder.make_directories", made_by_another_first)
     mine = Eventloom(tmp_path).ensure_identity()
     assert mine == others[1] == Eventloom(tmp_path).identity()
 

@@ -12,11 +12,14 @@ import click
 from zaxy import __version__
 from zaxy.interfaces.cli.failure import INTERRUPTED, PIPE_CLOSED, show_failure
 from zaxy.interfaces.cli.ingest_commands import ingest
+from zaxy.interfaces.cli.log_commands import doctor, log
 from zaxy.interfaces.cli.memory_commands import memory
+from zaxy.interfaces.cli.proof_commands import prove
 from zaxy.interfaces.cli.recall_commands import checkout, query
 from zaxy.interfaces.cli.replay_command import replay
 from zaxy.interfaces.cli.text import tell
 from zaxy.interfaces.cli.upkeep_commands import reproject, serve, status
+from zaxy.interfaces.cli.witness_commands import witness
 from zaxy.interfaces.cli.write_commands import append, init, invalidate
 
 
@@ -75,9 +78,11 @@ def cli() -> None:
     """
 
 
-for _command in (init, append, query, checkout, replay, memory, ingest, invalidate, status, reproject, serve):
+_COMMANDS = (init, append, query, checkout, replay, memory, ingest, invalidate, log, status, doctor, reproject, serve)
+for _command in _COMMANDS:
     cli.add_command(_command)
 memory.add_command(checkout)
+assert {prove.name, witness.name} <= set(log.commands)  # their modules add them to the group
 
 
 def run() -> None:

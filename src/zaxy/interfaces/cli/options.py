@@ -140,3 +140,10 @@ def write_session_option(function: FunctionT) -> FunctionT:
     return click.option(
         "--session-id", metavar="ID", help="The session to record in.  [default: EVENTLOOM_THREAD or default]"
     )(function)
+
+
+def public_key_option(function: FunctionT) -> FunctionT:
+    """Add ``--public-key``; the command gets a tuple of keys."""
+    return click.option(
+        "--public-key", multiple=True, metavar="KEY", help="A public key that counts: name+id+key; repeatable."
+    )(function)

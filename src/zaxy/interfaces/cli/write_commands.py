@@ -10,7 +10,7 @@ from zaxy.errors import InvalidInputError
 from zaxy.interfaces.cli.opening import opened
 from zaxy.interfaces.cli.options import Outcome, Place, checked_text, checked_time, place_options, write_session_option
 from zaxy.interfaces.cli.payload import read_payload
-from zaxy.interfaces.cli.text import counted, one_line, say, say_json
+from zaxy.interfaces.cli.text import counted, one_line, say, say_json, warn
 
 
 @click.command()
@@ -35,8 +35,11 @@ def init(place: Place, session_id: str | None) -> Outcome:
     say(f"{'Made' if 'loom' in done.made else 'There is'} the loom {one_line(done.eventloom_path)}")
     say(f"  session: {done.session_id}")
     say(f"  settings: {one_line(done.profile)}")
+    if done.key_path is not None:
+        say(f"  signing key: {one_line(done.key_path)} (keep it out of the loom's backups)")
     say(f"  new: {', '.join(done.made) or 'nothing, it was complete'}")
     say(f"  next: {done.next_command}")
+    warn(done.warnings)
     return None
 
 

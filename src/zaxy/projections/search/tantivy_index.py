@@ -20,7 +20,8 @@ from pathlib import Path
 from typing import Any, Final
 
 from zaxy.errors import BusyError, ProjectionError, ZaxyError
-from zaxy.files.durable import copy_files, make_directories, rename_beside
+from zaxy.files.cache import copy_files
+from zaxy.files.durable import make_directories, rename_beside
 from zaxy.ids import EventRef
 from zaxy.projections.cursor_file import CursorFile
 from zaxy.projections.protocols import Candidate, Capabilities, Position, TermStatistics
@@ -30,6 +31,9 @@ from zaxy.projections.selection import Selection, knowledge_slices
 from zaxy.vocabulary.model import EventClass, Meaning
 
 _WRITER_MEMORY_BYTES: Final = 48 * 1024 * 1024
+_NOT_WRITABLE: Final = ("PermissionDenied", "ReadOnlyFilesystem")
+"""How the library's errors name storage that it cannot make its lock files on."""
+
 _MOST_ENDINGS: Final = 1_000_000
 _FIRST_NON_ASCII: Final = 0x80
 _BETWEEN_WORDS: Final = bytes(
@@ -124,7 +128,7 @@ class TantivySearch:
         try:
             return tantivy.Index(schema(), path=str(folder), reuse=True)
         except ValueError as error:
-            if self._resolve is not None or "PermissionDenied" not in str(error):
+            if self._resolve is not None or not any(reason in str(error) for reason in _NOT_WRITABLE):
                 raise
             return tantivy.Index(schema(), path=str(self._private_copy(folder)), reuse=True)
 

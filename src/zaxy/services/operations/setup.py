@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from zaxy.config import DEFAULT_LOOM, LOCAL_PROFILE, Settings
+from zaxy.errors import KeyUnavailableError, WriteFailedError
 from zaxy.eventloom.event import Draft
 from zaxy.eventloom.loom import Eventloom
 from zaxy.files.durable import replace_file
@@ -22,8 +23,11 @@ class Initialized:
         loom_id: Its id.
         session_id: The session that writes mean by default.
         profile: The project's profile.
-        made: What was new: ``loom``, ``profile``, ``genesis``.
+        made: What was new: ``loom``, ``key``, ``profile``, ``genesis``.
+        public_key: The public key that checkpoints are signed with; None when there is none here.
+        key_path: The private key, outside the loom.
         next_command: What to do next.
+        warnings: What should be known: why there is no key to sign with.
     """
 
     eventloom_path: str
@@ -31,7 +35,10 @@ class Initialized:
     session_id: str
     profile: str
     made: tuple[str, ...]
+    public_key: str | None
+    key_path: str | None
     next_command: str
+    warnings: tuple[str, ...] = ()
 
 
 def initialize(loom: Eventloom, settings: Settings, folder: Path) -> Initialized:
@@ -47,6 +54,15 @@ def initialize(loom: Eventloom, settings: Settings, folder: Path) -> Initialized
     """
     made = [] if loom.identity() else ["loom"]
     loom_id = loom.ensure_identity()
+    warnings: tuple[str, ...] = ()
+    try:
+        if loom.ensure_key():
+            made.append("key")
+        other = loom.notary().other_loom()
+        if other is not None:
+            warnings = (f"another loom ({other}) was here; if that is right, run: zaxy log accept --reason TEXT",)
+    except (KeyUnavailableError, WriteFailedError) as error:  # it works without: then its chains alone protect it
+        warnings = (str(error),)
     profile = folder / LOCAL_PROFILE
     if _complete_profile(profile, settings, folder):
         made.append("profile")
@@ -60,8 +76,18 @@ def initialize(loom: Eventloom, settings: Settings, folder: Path) -> Initialized
         settings.session_id,
         str(profile),
         tuple(made),
+        *_key_of(loom),
         'zaxy append goal.created --actor me --payload \'{"title": "Ship it"}\'',
+        warnings,
     )
+
+
+def _key_of(loom: Eventloom) -> tuple[str | None, str | None]:
+    try:
+        state = loom.notary().state
+        return str(state.signing_key().verifier), str(state.key_path)
+    except KeyUnavailableError:
+        return None, None
 
 
 def _complete_profile(profile: Path, settings: Settings, folder: Path) -> bool:

@@ -9,7 +9,15 @@ from click.testing import CliRunner, Result
 
 from zaxy.interfaces.cli.app import cli
 
-_SETTINGS = ("EVENTLOOM_PATH", "EVENTLOOM_THREAD", "EVENTLOOM_FSYNC", "PROJECTION_BACKEND", "EMBEDDED_GRAPH_PATH")
+_SETTINGS = (
+    "EVENTLOOM_PATH",
+    "EVENTLOOM_THREAD",
+    "EVENTLOOM_FSYNC",
+    "EVENTLOOM_CHECKPOINT_EVENTS",
+    "EVENTLOOM_CHECKPOINT_SECONDS",
+    "PROJECTION_BACKEND",
+    "EMBEDDED_GRAPH_PATH",
+)
 
 
 def zaxy(*words: str, text: str | bytes | None = None, **environment: str) -> Result:

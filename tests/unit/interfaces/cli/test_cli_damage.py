@@ -131,7 +131,7 @@ def test_a_torn_last_line_is_no_damage_and_the_next_append_sets_it_aside(folder:
     assert "note: an unfinished write" in zaxy("status").stdout
     added = zaxy("append", "goal.created", "--actor", "ann", "--payload", '{"title": "Ship the lexer"}')
     assert added.stdout.startswith("Recorded goal.created seq=3 ")
-    assert added.stderr.startswith("warning: a torn last line of 11 bytes")
+    assert added.stderr.startswith("warning: a torn tail of 11 bytes")
     assert zaxy("status").exit_code == 0
 
 

@@ -12,7 +12,7 @@ from zaxy import EventLog
 
 
 def test_init_makes_the_loom_and_the_profile_once(folder: Path) -> None:
-    assert "new: loom, profile, genesis" in zaxy("init").stdout
+    assert "new: loom, key, profile, genesis" in zaxy("init").stdout
     assert "PROJECTION_BACKEND=embedded" in (folder / ".env.local").read_text()
     assert "new: nothing" in zaxy("init").stdout
     assert EventLog(".eventloom/default.jsonl").verify().total_events == 1

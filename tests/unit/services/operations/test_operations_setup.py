@@ -14,12 +14,16 @@ from zaxy.services.operations.setup import Initialized, initialize
 
 def make(folder: Path, **settings: str) -> Initialized:
     loaded = load_settings(folder=folder, environment=settings)
-    return initialize(Eventloom(loaded.eventloom_path), loaded, folder)
+    loom = Eventloom(loaded.eventloom_path)
+    try:
+        return initialize(loom, loaded, folder)
+    finally:
+        loom.close()
 
 
 def test_a_loom_is_made_with_its_profile_and_first_event(tmp_path: Path) -> None:
     done = make(tmp_path)
-    assert done.made == ("loom", "profile", "genesis")
+    assert done.made == ("loom", "key", "profile", "genesis")
     assert (done.eventloom_path, done.session_id) == (str(tmp_path / ".eventloom"), "default")
     loom = Eventloom(tmp_path / ".eventloom")
     assert loom.identity() == done.loom_id
@@ -92,3 +96,57 @@ def test_another_session_gets_its_own_first_event(tmp_path: Path) -> None:
     assert second.made == ("genesis",)
     assert second.loom_id == first.loom_id
     assert Eventloom(tmp_path / ".eventloom").sessions() == ["default", "second"]
+
+
+def test_a_loom_gets_a_key_outside_of_it_that_only_its_owner_can_read(tmp_path: Path, state_home: Path) -> None:
+    done = make(tmp_path)
+    assert done.key_path is not None
+    key = Path(done.key_path)
+    assert key == state_home / "zaxy" / done.loom_id / "signing.key"
+    assert stat.S_IMODE(key.stat().st_mode) == 0o600
+    assert done.public_key is not None
+    assert done.public_key.startswith(f"zaxy-loom/{done.loom_id}+")
+    assert done.warnings == ()
+    assert done.public_key not in key.read_text()
+    secret = key.read_bytes().strip().rpartition(b"+")[2]
+    assert secret not in b"".join(path.read_bytes() for path in tmp_path.rglob("*") if path.is_file())
+
+
+def test_making_it_again_keeps_the_key(tmp_path: Path) -> None:
+    first = make(tmp_path)
+    assert make(tmp_path).public_key == first.public_key
+    assert make(tmp_path, EVENTLOOM_THREAD="second").public_key == first.public_key
+
+
+def test_without_a_state_folder_the_loom_is_made_without_a_key_and_that_is_said(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("zaxy.eventloom.loom.state_folder", lambda: None)
+    done = make(tmp_path)
+    assert done.made == ("loom", "profile", "genesis")
+    assert (done.public_key, done.key_path) == (None, None)
+    (warning,) = done.warnings
+    assert "no signing key" in warning
+
+
+def test_a_loom_brought_from_another_machine_gets_no_second_key_over_its_checkpoints(
+    tmp_path: Path, state_home: Path
+) -> None:
+    first = make(tmp_path)
+    loom = Eventloom(tmp_path / ".eventloom")
+    loom.checkpoint()
+    loom.close()
+    (state_home / "zaxy").rename(state_home / "elsewhere")
+    again = make(tmp_path)
+    assert (again.loom_id, again.made, again.public_key) == (first.loom_id, (), None)
+    (warning,) = again.warnings
+    assert "signed with a key that is not here" in warning
+
+
+def test_another_loom_in_the_place_of_one_that_was_signed_is_said(tmp_path: Path) -> None:
+    first = make(tmp_path)
+    (tmp_path / ".eventloom").rename(tmp_path / "moved away")
+    again = make(tmp_path)
+    assert again.loom_id != first.loom_id
+    (warning,) = again.warnings
+    assert first.loom_id in warning

@@ -1,0 +1,127 @@
+"""What is wrong with a loom and what to do about it: one check after the other, each with its remedy."""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Final
+
+from zaxy.errors import KeyUnavailableError, NotFoundError, ZaxyError
+from zaxy.eventloom.loom import Eventloom
+from zaxy.eventloom.proof.report import LoomReport, remedy_of
+from zaxy.services.operations.projection_status import ProjectionStatus
+from zaxy.services.operations.quarantine import list_quarantine
+
+_LITTLE_BYTES: Final = 64 * 1024 * 1024
+
+
+@dataclass(frozen=True, slots=True)
+class Check:
+    """One thing that was looked at.
+
+    Attributes:
+        name: What.
+        state: ``ok``, ``warning`` or ``failed``.
+        message: What was found.
+        remedy: What to do, empty when there is nothing to do.
+    """
+
+    name: str
+    state: str
+    message: str
+    remedy: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Diagnosis:
+    """All checks of a loom.
+
+    Attributes:
+        eventloom_path: The loom.
+        ok: Whether none failed.
+        level: The trust level in force.
+        blind_spots: What it cannot see.
+        checks: What was looked at.
+    """
+
+    eventloom_path: str
+    ok: bool
+    level: str
+    blind_spots: str
+    checks: tuple[Check, ...]
+
+
+def diagnose(
+    loom: Eventloom,
+    projections: Callable[[], Sequence[ProjectionStatus]],
+    *,
+    ask_witnesses: bool = True,
+    progress: Callable[[int, int | None], None] | None = None,
+) -> Diagnosis:
+    """Check a loom: its logs and what proves them, its key, its quarantine, its projections, its disk.
+
+    Args:
+        loom: What to look at.
+        projections: Says how the projections stand.
+        ask_witnesses: Whether witnesses are asked over the network.
+        progress: Told how many sessions are verified.
+
+    Raises:
+        NotFoundError: There is no such loom.
+    """
+    if not loom.path.is_dir():
+        raise NotFoundError(f"there is no loom at {loom.path}", remedy="make one: zaxy init")
+    report = loom.verify(ask_witnesses=ask_witnesses, progress=progress)
+    checks = [
+        *_trust(report),
+        _key(loom),
+        _quarantine(loom),
+        *(_projection(status) for status in projections()),
+        _disk(loom),
+    ]
+    ok = all(check.state != "failed" for check in checks)
+    return Diagnosis(str(loom.path), ok, str(report.level), report.blind_spots, tuple(checks))
+
+
+def _trust(report: LoomReport) -> list[Check]:
+    found = [Check("logs", "failed", finding.message, remedy_of(finding)) for finding in report.findings]
+    if not found:
+        held = f"{report.total_events:,} events, {report.checkpointed_events:,} of them in a checkpoint"
+        found.append(Check("logs", "ok", f"{held}; level: {report.level}"))
+    return found + [Check("logs", "warning", note) for note in report.notes]
+
+
+def _key(loom: Eventloom) -> Check:
+    try:
+        state = loom.notary().state
+        state.signing_key()
+    except KeyUnavailableError as error:
+        return Check("signing key", "warning", error.message, error.remedy)
+    except ZaxyError as error:
+        return Check("signing key", "failed", error.message, error.remedy)
+    return Check("signing key", "ok", str(state.key_path))
+
+
+def _quarantine(loom: Eventloom) -> Check:
+    found = list_quarantine(loom)
+    if found.read_only:
+        names = ", ".join(found.read_only[:5])
+        return Check("quarantine", "failed", f"read-only since they were found damaged: {names}", "zaxy log recover")
+    if any(not item.told or not item.intact for item in found.items):
+        return Check("quarantine", "warning", f"{len(found.items)} cut off and not all told of", "zaxy log recover")
+    return Check("quarantine", "ok", f"{len(found.items)} set aside" if found.items else "empty")
+
+
+def _projection(status: ProjectionStatus) -> Check:
+    name = f"projection {status.name}"
+    if status.state == "unavailable":
+        return Check(name, "failed", status.reason or "unavailable", "zaxy reproject")
+    return Check(name, "ok", f"{status.state}, {status.lag_events:,} events read from the log")
+
+
+def _disk(loom: Eventloom) -> Check:
+    free = shutil.disk_usage(loom.path).free
+    if free < _LITTLE_BYTES:
+        return Check("disk", "warning", f"{free // 1024:,} KiB free", "free some space")
+    return Check("disk", "ok", f"{free // (1024 * 1024):,} MiB free")
