@@ -9,7 +9,7 @@ BIN := $(VENV)/bin
 INSTALLED := $(VENV)/.installed
 
 .DEFAULT_GOAL := help
-.PHONY: help install demo test check check-static format clean
+.PHONY: help install demo test deep fuzz check check-static format clean
 
 help: ## Show the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "%-14s%s\n", $$1, $$2 }' $(firstword $(MAKEFILE_LIST))
@@ -28,6 +28,14 @@ demo: $(INSTALLED) ## Remember this repository in a temporary loom, ask it three
 
 test: $(INSTALLED) ## Run the tests
 	"$(BIN)/python" -m pytest --quiet --numprocesses $(WORKERS) --dist worksteal
+
+deep: $(INSTALLED) ## Run the full numbers of docs/trust.md, up to 45 minutes, and write them into that page
+	@PYTHON="$(abspath $(BIN))/python" sh scripts/deep.sh
+	"$(BIN)/python" scripts/trust_page.py build/trust.json docs/trust.md
+
+fuzz: $(INSTALLED) ## Fuzz the parsers, guided by coverage, for one hour of processor time
+	"$(BIN)/python" -m pip install --quiet --disable-pip-version-check --editable ".[fuzz]"
+	"$(BIN)/python" scripts/fuzz.py --seconds 3600
 
 check-static: $(INSTALLED) ## Format, ruff, mypy --strict and import contracts, without the tests
 	"$(BIN)/python" -m ruff format --check .

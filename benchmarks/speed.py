@@ -10,14 +10,16 @@ import argparse
 import logging
 import sys
 import tempfile
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
-from benchmarks import log_rows, memory_rows, process_rows
+from benchmarks import log_rows, memory_rows, process_rows, proof_rows
 from benchmarks.data import MIXES, Told, history
 from benchmarks.report import Row, as_json, failed, machine, table
 from zaxy.errors import ZaxyError
+
+_AUTOMATIC_EVENTS = 10_000
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -25,7 +27,7 @@ def main(arguments: list[str] | None = None) -> int:
     asked = _parser().parse_args(arguments)
     logging.basicConfig(level=logging.WARNING, format="%(name)s: %(message)s")
     with tempfile.TemporaryDirectory(prefix="zaxy-speed-", dir=asked.folder) as name:
-        rows = measure(Path(name), list(history(asked.events, mix=asked.mix)))
+        rows = measure(Path(name), list(history(asked.events, mix=asked.mix)), asked.only)
         original = _original(Path(name), asked) if asked.beside_original else None
     shown = None if original is None else {key: str(told["measured"]) for key, told in original["rows"].items()}
     heading = "" if original is None else f"zaxy-memory 3.2.0, {original['events']:,} events"
@@ -40,6 +42,9 @@ def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="python -m benchmarks.speed", description=__doc__.partition(":")[0])
     parser.add_argument("--events", type=int, default=10_000, help="how many events (10,000)")
     parser.add_argument("--mix", choices=MIXES, default="turns", help="what the events are (turns)")
+    parser.add_argument(
+        "--only", nargs="*", default=(), metavar="STEP", help="only these steps, such as: proof automatic"
+    )
     parser.add_argument("--json", type=Path, help="write the figures to this file, too")
     parser.add_argument("--folder", type=Path, help="measure on this disk instead of the temporary folder's")
     parser.add_argument("--beside-original", action="store_true", help="run zaxy-memory 3.2.0 on such events, too")
@@ -49,12 +54,13 @@ def _parser() -> argparse.ArgumentParser:
     return parser
 
 
-def measure(folder: Path, told: list[Told]) -> list[Row]:
+def measure(folder: Path, told: list[Told], only: Sequence[str] = ()) -> list[Row]:
     """Return every row for these events.
 
     Args:
         folder: An empty folder on the disk to measure.
         told: The history.
+        only: Names of the steps to take; none takes all.
     """
     loom = folder / "import" / ".eventloom"
     loom.parent.mkdir()
@@ -62,6 +68,8 @@ def measure(folder: Path, told: list[Told]) -> list[Row]:
     steps: list[tuple[str, Callable[[], list[Row]]]] = [
         ("append", lambda: [log_rows.append_row(folder, told)]),
         ("append_many", lambda: log_rows.batch_and_verify_rows(folder, told)),
+        ("proof", lambda: proof_rows.proof_rows(folder, told)),
+        ("automatic", lambda: [proof_rows.automatic_row(folder, told[:_AUTOMATIC_EVENTS])]),
         ("fabric_append", lambda: memory_rows.fabric_append_all(folder, told)),
         ("import", lambda: [memory_rows.import_row(loom, told)]),
         ("disk", lambda: [memory_rows.disk_row(loom)]),
@@ -72,6 +80,8 @@ def measure(folder: Path, told: list[Told]) -> list[Row]:
     ]
     rows: list[Row] = []
     for name, step in steps:
+        if only and name not in only:
+            continue
         print(f"measuring {name} ...", file=sys.stderr, flush=True)
         try:
             rows += step()

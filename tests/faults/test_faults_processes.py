@@ -6,28 +6,15 @@ import os
 import signal
 import threading
 import warnings
-from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from fault_processes import Say, run, start
 
-from zaxy.eventloom.event import Draft
+from fault_processes import Say, run, start
 from zaxy.eventloom.log import EventLog
 from zaxy.eventloom.loom import Eventloom
 
-PROCESSES, APPENDS = 8, 250
 THREADS = 32
-
-
-def appending(path: Path, writer: int, count: int = APPENDS) -> Callable[[Say], None]:
-    def work(say: Say) -> None:
-        log = EventLog(path)
-        for number in range(count):
-            event = log.append("note.taken", f"writer-{writer}", {"n": number})
-            say(f"{event.seq} {event.hash}")
-
-    return work
 
 
 def check_order(path: Path, said: list[str]) -> None:
@@ -39,19 +26,6 @@ def check_order(path: Path, said: list[str]) -> None:
     for actor in {event.actor for event in events}:
         numbers = [event.payload["n"] for event in events if event.actor == actor]
         assert numbers == list(range(len(numbers)))
-
-
-@pytest.mark.slow
-def test_eight_processes_make_one_dense_chain(tmp_path: Path) -> None:
-    path = tmp_path / "work.jsonl"
-    children = [start(appending(path, writer)) for writer in range(PROCESSES)]
-    said = []
-    for child in children:
-        code, lines = child.finish()
-        assert code == 0
-        said += lines
-    assert len(said) == PROCESSES * APPENDS
-    check_order(path, said)
 
 
 @pytest.mark.slow
@@ -101,24 +75,6 @@ def test_readers_never_see_damage_while_writers_append_and_rotate(tmp_path: Path
         assert log.head().seq >= seen
     assert [child.finish()[0] for child in writers] == [0, 0]
     assert log.verify().total_events == 1 + 2 * (150 + 30)
-
-
-def test_a_forked_child_and_its_parent_write_through_the_log_that_was_open(tmp_path: Path) -> None:
-    log = EventLog(tmp_path / "work.jsonl")
-    said = [f"{event.seq} {event.hash}" for event in log.append_many([Draft("note.taken", "first", {"n": 0})])]
-
-    def work(say: Say) -> None:
-        for number in range(50):
-            event = log.append("note.taken", "child", {"n": number})
-            say(f"{event.seq} {event.hash}")
-
-    child = start(work)
-    for number in range(50):
-        event = log.append("note.taken", "parent", {"n": number})
-        said.append(f"{event.seq} {event.hash}")
-    code, lines = child.finish()
-    assert code == 0
-    check_order(log.path, said + lines)
 
 
 @pytest.mark.parametrize("call", ["append", "rotate", "close"])
@@ -250,27 +206,6 @@ def test_a_loom_is_named_once_by_processes_that_come_at_once(tmp_path: Path) -> 
     names = {line for child in children for line in child.finish()[1]}
     os.close(start_read)
     assert names == {Eventloom(tmp_path / "loom").identity()}
-
-
-def test_a_process_that_holds_the_lock_and_is_killed_stops_nobody(tmp_path: Path) -> None:
-    path = tmp_path / "work.jsonl"
-    log = EventLog(path)
-    log.append("note.taken", "ann")
-
-    def work(say: Say) -> None:
-        def stuck(descriptor: int) -> None:
-            say("writing")
-            signal.pause()
-
-        pytest.MonkeyPatch().setattr("zaxy.files.durable.os.fsync", stuck)  # in the child, which does not come back
-        EventLog(path).append("note.taken", "stuck")
-
-    child = start(work)
-    while b"writing" not in child.heard:
-        child.listen(0.05)
-    child.kill()
-    assert log.append("note.taken", "ann").seq == 3
-    assert log.verify().ok
 
 
 def test_what_a_child_says_is_heard_and_its_failure_is_seen() -> None:

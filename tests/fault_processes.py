@@ -5,12 +5,18 @@ from __future__ import annotations
 import os
 import select
 import signal
+import sys
+import tempfile
 import time
 import traceback
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
+from pathlib import Path
 
 Say = Callable[[str], None]
+
+_write = os.write  # a test may put something else in its place
 
 
 @dataclass(slots=True)
@@ -33,6 +39,18 @@ class Child:
                     return
                 self.heard += part
 
+    def let_live(self, seconds: float) -> None:
+        """Leave the process alone for this long. Who listens wakes up, and then acts, just when it said something."""
+        select.select([], [], [], seconds)
+
+    def hear(self, text: str) -> None:
+        """Take in what the process says until it has said a line."""
+        line = text.encode("utf-8") + b"\n"
+        while line not in self.heard:
+            part = os.read(self.pipe, 65_536)
+            assert part, f"the child ended without saying {text!r}: {bytes(self.heard)!r}"
+            self.heard += part
+
     def kill(self) -> list[str]:
         """Kill the process and return the whole lines that it said."""
         os.kill(self.pid, signal.SIGKILL)
@@ -50,6 +68,8 @@ class Child:
 
 def start(work: Callable[[Say], None]) -> Child:
     """Run ``work`` in a child process; what it says is one line each."""
+    sys.stdout.flush()  # what waits there would be printed by the child too
+    sys.stderr.flush()
     read_end, write_end = os.pipe()
     pid = os.fork()
     if pid:
@@ -62,12 +82,13 @@ def start(work: Callable[[Say], None]) -> Child:
         code = 0
     except BaseException:
         traceback.print_exc()
+        sys.stderr.flush()
     finally:
         os._exit(code)
 
 
 def _say(pipe: int, text: str) -> None:
-    os.write(pipe, text.encode("utf-8") + b"\n")
+    _write(pipe, text.encode("utf-8") + b"\n")
 
 
 def run(work: Callable[[Say], None]) -> list[str]:
@@ -75,3 +96,11 @@ def run(work: Callable[[Say], None]) -> list[str]:
     code, lines = start(work).finish()
     assert code == 0, f"the child ended with {code}: {lines}"
     return lines
+
+
+@contextmanager
+def memory_folder() -> Iterator[Path]:
+    """A folder in memory where there is one: to a process that is killed a page in memory is as good as one on disk."""
+    memory = Path("/dev/shm")
+    with tempfile.TemporaryDirectory(dir=memory if os.access(memory, os.W_OK) else None) as folder:
+        yield Path(folder)

@@ -1,0 +1,43 @@
+#!/bin/sh
+# The promises of docs/trust.md with their full numbers: every test in tests/trust, all cases of each. `make deep` runs
+# it; it takes up to 45 minutes on two cores. What is added to the command line goes to pytest: scripts/deep.sh -k crash
+#
+# It uses strace to let system calls fail, and installs it with apt-get where it is missing and that is possible.
+# Where it is not, the tests say so in their figures and use functions in place of those of os.
+set -eu
+
+root=$(cd "$(dirname "$0")/.." && pwd)
+python=${PYTHON:-$root/.venv/bin/python}
+cd "$root"
+
+tell() {
+  printf 'deep: %s\n' "$1" >&2
+}
+
+as_root() {
+  if [ "$(id -u)" -eq 0 ]; then
+    "$@"
+  elif command -v sudo >/dev/null 2>&1; then
+    sudo -n "$@"
+  else
+    tell "this is not root, and there is no sudo"
+    return 1
+  fi
+}
+
+install_strace() {
+  command -v apt-get >/dev/null 2>&1 || { tell "there is no apt-get here"; return 1; }
+  tell "installing strace"
+  as_root apt-get update -qq && as_root env DEBIAN_FRONTEND=noninteractive apt-get install -y -qq strace >&2
+}
+
+"$python" -c 'import pytest, xdist, zaxy' || { tell "run make install first"; exit 1; }
+
+if ! command -v strace >/dev/null 2>&1 && ! install_strace; then
+  tell "WITHOUT strace: system calls fail by functions in place of those of os, and some rows cannot be tried in full;"
+  tell "their figures say so"
+fi
+
+mkdir -p build
+ZAXY_TRUST=full exec "$python" -m pytest tests/trust --quiet --numprocesses auto --dist worksteal --durations=25 \
+  --figures build/trust.json "$@"
