@@ -73,8 +73,8 @@ def payload(number: int) -> dict[str, object]:
 
 
 def chosen(total: int, count: int, seed: int) -> list[int]:
-    """Return ``count`` of the numbers below ``total``, all of them if there are no more."""
-    return list(range(total)) if count >= total else Random(seed).sample(range(total), count)
+    """Return ``count`` of the numbers below ``total`` in any order: those near the end of a log take the longest."""
+    return Random(seed).sample(range(total), min(count, total))
 
 
 def flipping(bits: list[int], *, indexed: bool) -> Callable[[range, Path], Counter[str]]:

@@ -291,10 +291,6 @@ def lose_one_store(projections: Path, older: Path, chance: random.Random) -> Non
     shutil.rmtree(path) if path.is_dir() else path.unlink()
 
 
-def lose_a_file(projections: Path, older: Path, chance: random.Random) -> None:
-    chance.choice(store_files(projections)).unlink()
-
-
 def cut_a_file(projections: Path, older: Path, chance: random.Random) -> None:
     path = chance.choice(store_files(projections))
     os.truncate(path, chance.randrange(path.stat().st_size))
@@ -325,13 +321,6 @@ def bring_one_store_back_from_an_older_copy(projections: Path, older: Path, chan
         shutil.copyfile(older / name, lose)
 
 
-def bring_a_file_back_from_an_older_copy(projections: Path, older: Path, chance: random.Random) -> None:
-    path = chance.choice(store_files(older))
-    target = projections / path.relative_to(older)
-    target.parent.mkdir(parents=True, exist_ok=True)
-    shutil.copyfile(path, target)
-
-
 def claim_more_than_was_read(projections: Path, older: Path, chance: random.Random) -> None:
     """Bring the search index back, but leave the newer cursor beside it."""
     shutil.rmtree(projections / "search" / "index")
@@ -343,31 +332,16 @@ def take_the_stores_of_another_loom(projections: Path, older: Path, chance: rand
     shutil.copytree(older.with_name("other"), projections)
 
 
-def flip_a_bit_of_the_graph(projections: Path, older: Path, chance: random.Random) -> None:
-    flip_a_bit([projections / "embedded.kuzu"], chance)
-
-
-def flip_a_bit(paths: Sequence[Path], chance: random.Random) -> None:
-    path = chance.choice(paths)
-    data = bytearray(path.read_bytes())
-    at = chance.choice([position for position, byte in enumerate(data) if byte])
-    data[at] ^= 1 << chance.randrange(8)
-    path.write_bytes(data)
-
-
 DAMAGES: tuple[Damage, ...] = (
     lose_everything,
     lose_one_store,
-    lose_a_file,
     cut_a_file,
     wipe_a_file,
     put_garbage_into_a_file,
     bring_everything_back_from_an_older_copy,
     bring_one_store_back_from_an_older_copy,
-    bring_a_file_back_from_an_older_copy,
     claim_more_than_was_read,
     take_the_stores_of_another_loom,
-    flip_a_bit_of_the_graph,
 )
 
 

@@ -241,25 +241,33 @@ class InProcess:
 def _wrap(say: Say, planned: tuple[Site, Fault] | None) -> None:
     """Let every wrapped call of this process be told, and the planned one fail."""
     count: Counter[str] = Counter()
-    paths: dict[Any, str] = {}
 
     def wrapped(call: str, real: Callable[..., Any]) -> Callable[..., Any]:
         def standing_in(*arguments: Any, **options: Any) -> Any:
-            where = [paths.get(place, place) for place in arguments if isinstance(place, int | str | Path)]
+            where = [_path_of(place) for place in arguments if isinstance(place, int | str | Path)]
             count[call] += 1
             say(f"call {call}({', '.join(f'{place}'.join(_QUOTES) for place in where)})")
             if planned is not None and (call, count[call]) == (planned[0].call, planned[0].number):
                 _fail(call, planned[1])
-            result = real(*arguments, **options)
-            if call == "openat":
-                paths[result] = str(where[0])
-            return result
+            return real(*arguments, **options)
 
         return standing_in
 
     for name, call in _WRAPPED.items():
         setattr(os, name, wrapped(call, getattr(os, name)))
     fcntl.flock = wrapped("flock", fcntl.flock)
+
+
+def _path_of(place: int | str | Path) -> str:
+    """Return the path of an open file, or the path that is given; a number that is no open file as it is."""
+    if not isinstance(place, int):
+        return str(place)
+    try:
+        if sys.platform == "darwin":
+            return os.fsdecode(fcntl.fcntl(place, fcntl.F_GETPATH, bytes(1_024)).rstrip(b"\0"))
+        return os.readlink(f"/proc/self/fd/{place}")
+    except OSError:
+        return str(place)
 
 
 def _fail(call: str, fault: Fault) -> None:

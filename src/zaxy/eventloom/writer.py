@@ -114,6 +114,7 @@ class LogWriter:
         self._tail: Tail | None = None
         self._index: CacheFile | None = None
         self._untold = False
+        self._unindexed: list[Entry] = []
         self._keys = KnownKeys(self._reader)
         self._dead: ZaxyError | None = None
         self._synced_at = 0
@@ -189,6 +190,7 @@ class LogWriter:
 
     def _forget_tail(self) -> None:
         self._tail = None
+        self._unindexed = []
         self._keys.forget()
         index, self._index = self._index, None
         descriptor, self._descriptor = self._descriptor, -1  # a close that failed is not tried again
@@ -287,14 +289,14 @@ class LogWriter:
                 sync_directory(self._layout.folder)
                 sync_directory(self._layout.folder.parent)  # a process that was killed may have made the folder
             self._tail = Tail(batch.state, tail.identity, batch.entries[-1].recorded_at)
-            if synced:
-                self._extend_index(tail.identity, batch.entries, batch.state.seq)
+            self._index_synced(tail.identity, batch.entries, batch.state.seq, synced=synced)
             self._changes.note(self._layout.session_id, batch.state.seq)
             if self._seen is not None and synced:
                 self._seen.note(self._layout.session_id, batch.state.seq, batch.state.digest or "")
             if self._untold:
-                for path in untold_repairs(self._layout):
-                    mark_told(path)
+                with contextlib.suppress(OSError):  # the events are on disk; it is told of once more
+                    for path in untold_repairs(self._layout):
+                        mark_told(path)
                 self._untold = False
         for ticket, outcomes in zip(group, results, strict=True):
             ticket.outcomes = outcomes
@@ -319,6 +321,15 @@ class LogWriter:
             told = {"previous": format_time(tail.recorded_at), "now": format_time(now)}
             notices.append(prepare(Draft("clock.regressed", LOG_ACTOR, told)))
         return notices
+
+    def _index_synced(self, identity: LogIdentity, entries: Sequence[Entry], last_seq: int, *, synced: bool) -> None:
+        """Index what is on disk for certain: the index proves what was acknowledged. The rest waits for its sync."""
+        if self._options.fsync is FsyncPolicy.OFF:
+            return  # a reader walks such a log, and the next writer that syncs indexes it
+        self._unindexed.extend(entries)
+        if synced:
+            self._extend_index(identity, self._unindexed, last_seq)
+            self._unindexed = []
 
     def _extend_index(self, identity: LogIdentity, entries: Sequence[Entry], last_seq: int) -> None:
         """Add the entries of what was just written; only if the index knows all that comes before."""

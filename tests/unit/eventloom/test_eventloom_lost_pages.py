@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import shutil
 from collections.abc import Callable
+from itertools import accumulate
 from pathlib import Path
 
 import pytest
@@ -13,7 +15,7 @@ from eventloom_clocks import SetClock
 from zaxy.errors import DurabilityUnknownError, LogDamagedError, WriteFailedError
 from zaxy.eventloom import reader
 from zaxy.eventloom.event import Draft, Event
-from zaxy.eventloom.index import SideIndex
+from zaxy.eventloom.index import LogIdentity, SideIndex
 from zaxy.eventloom.layout import LogLayout
 from zaxy.eventloom.log import EventLog
 from zaxy.eventloom.reader import LogReader
@@ -199,6 +201,19 @@ def test_an_index_of_what_was_never_synced_proves_nothing(policy: FsyncPolicy, t
         log.path.write_bytes(written[:first] + bytes(700) + written[first + 700 :])  # before it is closed and synced
         assert EventLog(log.path).verify().findings[0].code == "torn_tail"
     assert EventLog(log.path).append("note.taken", "ann").seq == 3
+
+
+def test_an_index_that_leaves_out_what_is_not_synced_names_no_event_by_the_place_of_another(tmp_path: Path) -> None:
+    clock = SetClock()
+    log = EventLog(tmp_path / "work.jsonl", clock=clock, options=WriterOptions(fsync=FsyncPolicy.INTERVAL))
+    for second in ("00", "00", "02", "02", "04"):  # the first, third and fifth are synced
+        clock.set(f"2026-11-21T09:00:{second}Z")
+        log.append("note.taken", "ann")
+    starts = [0, *accumulate(map(len, log.path.read_bytes().splitlines(keepends=True)))]
+    with contextlib.closing(SideIndex(log.layout.index(1), LogIdentity(log.path.stat().st_ino, 1))) as index:
+        known = [entry.offset for entry in index.entries()]
+    assert known == starts[: len(known)]
+    log.close()
 
 
 def test_one_zero_in_the_middle_is_damage_and_not_a_lost_page(tmp_path: Path) -> None:

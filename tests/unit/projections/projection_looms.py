@@ -48,9 +48,9 @@ class SetClock:
         self.moment = parse_time(text)
 
 
-def memory_at(folder: Path, clock: SetClock | None = None) -> Memory:
+def memory_at(folder: Path, clock: SetClock | None = None, *, fsync: str = "off") -> Memory:
     """Open the loom in ``folder`` as a new process would."""
-    return Memory(Settings(eventloom_path=folder / "loom", fsync="off"), clock=clock)
+    return Memory(Settings(eventloom_path=folder / "loom", fsync=fsync), clock=clock)
 
 
 def tell(memory: Memory, session_id: str, text: str, *, actor: str = "ann", **more: Any) -> str:

@@ -168,7 +168,7 @@ def break_line(path: Path, number: int) -> None:
 def test_a_line_that_was_changed_after_it_was_indexed_is_dropped_with_a_warning(
     caught_up: bool, tmp_path: Path
 ) -> None:
-    with memory_at(tmp_path) as memory:
+    with memory_at(tmp_path, fsync="always") as memory:  # what is not synced is not indexed
         for text in ("lunch one", "lunch two", "lunch three"):
             tell(memory, "a", text)
         assert len(asked(memory, "lunch")) == 3

@@ -10,6 +10,7 @@ from zaxy.errors import KeyUnavailableError, WriteFailedError
 from zaxy.eventloom.event import Draft
 from zaxy.eventloom.loom import Eventloom
 from zaxy.files.durable import replace_file
+from zaxy.files.refusals import refusals_told
 
 _PROFILE_MODE = 0o600
 
@@ -51,7 +52,13 @@ def initialize(loom: Eventloom, settings: Settings, folder: Path) -> Initialized
 
     Raises:
         WriteFailedError: Something could not be written.
+        UnavailableError: Something could not be read.
     """
+    with refusals_told(loom.path):
+        return _initialize(loom, settings, folder)
+
+
+def _initialize(loom: Eventloom, settings: Settings, folder: Path) -> Initialized:
     made = [] if loom.identity() else ["loom"]
     loom_id = loom.ensure_identity()
     warnings: tuple[str, ...] = ()
