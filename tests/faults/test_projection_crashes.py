@@ -8,8 +8,8 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from fault_processes import Say, start
 
+from fault_processes import Say, start
 from zaxy.config import Settings
 from zaxy.eventloom.event import Draft
 from zaxy.eventloom.loom import Eventloom

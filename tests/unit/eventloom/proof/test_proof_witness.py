@@ -8,8 +8,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
-from witness_log import ORIGIN, WitnessLog
 
+from witness_log import ORIGIN, WitnessLog
 from zaxy.errors import InvalidInputError
 from zaxy.eventloom.proof.checkpoint import parse_checkpoint
 from zaxy.eventloom.proof.merkle import EMPTY_ROOT

@@ -10,8 +10,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 import pytest
-from witness_log import ORIGIN, WitnessLog
 
+from witness_log import ORIGIN, WitnessLog
 from zaxy.errors import InvalidInputError, UnavailableError, ZaxyError
 from zaxy.eventloom.proof.notes import NoteSignature, SigningKey
 from zaxy.eventloom.proof.witness import (

@@ -10,8 +10,8 @@ import stat
 from pathlib import Path
 
 import pytest
-from witness_log import ORIGIN, WitnessLog
 
+from witness_log import ORIGIN, WitnessLog
 from zaxy.errors import IntegrityError, InvalidInputError, KeyUnavailableError
 from zaxy.eventloom.proof.merkle import EMPTY_ROOT
 from zaxy.eventloom.proof.notes import VerifierKey, encode_base64
