@@ -9,7 +9,6 @@ cost; where orjson writes a value differently (floats, DEL, integers beyond 64 b
 
 from __future__ import annotations
 
-import codecs
 import json
 from collections.abc import Iterable
 from typing import Any, Final, NoReturn
@@ -20,19 +19,7 @@ from zaxy.errors import IntegrityError
 
 _stored_encoder: Final = json.JSONEncoder(separators=(",", ":"), allow_nan=False)
 _sorted_encoder: Final = json.JSONEncoder(separators=(",", ":"), allow_nan=False, sort_keys=True)
-_ESCAPE_HANDLER: Final = "zaxy-json-escape"
-
 encode_string: Final = json.encoder.encode_basestring_ascii
-
-
-def _escape(error: UnicodeError) -> tuple[str, int]:
-    """Write what ASCII cannot hold as JSON escapes, beyond the first plane as a surrogate pair."""
-    assert isinstance(error, UnicodeEncodeError)
-    units = error.object[error.start : error.end].encode("utf-16-be").hex()
-    return "".join(f"\\u{units[i : i + 4]}" for i in range(0, len(units), 4)), error.end
-
-
-codecs.register_error(_ESCAPE_HANDLER, _escape)
 
 
 class BadJSONError(IntegrityError):
@@ -61,7 +48,15 @@ def canonical(value: Any) -> bytes:
 
 
 def _ascii(encoded: bytes) -> bytes:
-    return encoded if encoded.isascii() else encoded.decode("utf-8").encode("ascii", _ESCAPE_HANDLER)
+    """Return JSON in UTF-8 with escapes for all that ASCII does not hold.
+
+    It is escaped as one long string, which puts a backslash before each quote and backslash, too; that is taken away
+    again. In JSON an even number of backslashes stands before a letter that is not ASCII, so none of them is paired
+    with that of a new escape.
+    """
+    if encoded.isascii():
+        return encoded
+    return encode_string(encoded.decode("utf-8"))[1:-1].replace('\\"', '"').replace("\\\\", "\\").encode("ascii")
 
 
 def encode_both(value: Any, *, simple: bool) -> tuple[str, str]:
@@ -81,12 +76,11 @@ def encode_both(value: Any, *, simple: bool) -> tuple[str, str]:
 def _holds_float(values: Iterable[Any]) -> bool:
     for value in values:
         kind = type(value)
+        if kind is str:  # mostly
+            continue
         if kind is float:
             return True
-        if kind is dict:
-            if _holds_float(value.values()):
-                return True
-        elif kind is list and _holds_float(value):
+        if value and ((kind is dict and _holds_float(value.values())) or (kind is list and _holds_float(value))):
             return True
     return False
 
@@ -133,9 +127,9 @@ def decode_simple(text: bytes) -> tuple[dict[str, Any], bytes] | None:
     """
     try:
         value = orjson.loads(text)
-        canonical_form = canonical_simple(value)
-        if canonical_form != text and _ascii(orjson.dumps(value)) != text:
+        if _ascii(orjson.dumps(value)) != text:  # not kept: orjson takes much memory for each form of a long list
             return None
+        canonical_form = _ascii(orjson.dumps(value, option=orjson.OPT_SORT_KEYS))
     except (orjson.JSONDecodeError, TypeError, RecursionError):
         return None
     return None if type(value) is not dict or _holds_float(value.values()) else (value, canonical_form)

@@ -73,7 +73,7 @@ def read_after(reader: LogReader, session_id: str, seq: int, digest: str, place:
 
 
 def stretches_after(
-    reader: LogReader, session_id: str, event: tuple[int, str], place: tuple[int, int], hash_line: LineHash
+    reader: LogReader, session_id: str, event: tuple[int, str], place: tuple[int, int], hash_lines: LineHash
 ) -> Iterator[tuple[Stretch, int]]:
     """Check what follows an event, block by block, and hash its raw lines.
 
@@ -82,7 +82,7 @@ def stretches_after(
         session_id: Its session.
         event: That event's number and digest; number 0 to begin at the start.
         place: Inode of the file that held it, and the offset just behind it.
-        hash_line: Makes the hash of a raw line.
+        hash_lines: Makes the hash of a raw line.
 
     Yields:
         Each stretch, with the inode of its file.
@@ -93,7 +93,7 @@ def stretches_after(
     """
 
     def skim_file(file: OpenFile, state: ChainState) -> Iterator[_Placed]:
-        for stretch in reader.skim_file(file, state, hash_line):
+        for stretch in reader.skim_file(file, state, hash_lines):
             yield _Placed(stretch.seq, stretch.digest, stretch, file.inode)
 
     for placed in _after(reader, session_id, event, place, skim_file):

@@ -2,6 +2,9 @@
 
 A rotation renames the active file into the archive. Whoever looks at the archive first and at the active file then may
 miss the file that moved between; so the active file is opened first, and the archive is looked at after that.
+
+Which events the active file holds, its first record says. That number is believed where the file's side index bears it
+out or the record has the hash it names; else a changed digit would hide every event of the file.
 """
 
 from __future__ import annotations
@@ -17,6 +20,8 @@ from typing import Final
 from zaxy.errors import UnavailableError
 from zaxy.eventloom.index import LogIdentity, SideIndex
 from zaxy.eventloom.layout import LogLayout, Segment
+from zaxy.eventloom.records import BadRecordError, check_record
+from zaxy.eventloom.scan import read_line
 from zaxy.files.durable import close_quietly
 
 _START_BYTES: Final = 64
@@ -89,14 +94,17 @@ class LogFiles:
                 return None
             match = _START.match(start)
             first_seq = int(match[1] or match[2]) if match else 0
-            first_seq = first_seq if first_seq >= 1 else self._next_seq()
-            return OpenFile(self._layout, Segment(self._layout.active, first_seq), descriptor)
+            file = OpenFile(self._layout, Segment(self._layout.active, first_seq), descriptor)
+            if first_seq >= 1 and (file.index.fits or _is_sound(descriptor)):
+                return file
+            file.index.close()
+            return OpenFile(self._layout, Segment(self._layout.active, self._next_seq()), descriptor)
         except BaseException:
             os.close(descriptor)
             raise
 
     def _next_seq(self) -> int:
-        """Return the number that follows the archive: for a file whose first record carries none."""
+        """Return the number that follows the archive: for a file whose first record carries none to be believed."""
         closed = self._layout.closed_segments()
         return (closed[-1].last_seq or 0) + 1 if closed else self._layout.first_seq
 
@@ -123,6 +131,15 @@ class LogFiles:
                 if active.segment.first_seq > seq:
                     return True
         return any(segment.first_seq > seq for segment in self._layout.closed_segments())
+
+
+def _is_sound(descriptor: int) -> bool:
+    """Whether the first record of a file has the hash it names, which covers its number."""
+    line = read_line(descriptor, 0)
+    try:
+        return line is not None and bool(check_record(line.data))
+    except BadRecordError:
+        return False
 
 
 def _open(path: Path) -> int:

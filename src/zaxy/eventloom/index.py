@@ -93,6 +93,11 @@ class SideIndex:
                 self._fits = header == expected
         return self._descriptor
 
+    @property
+    def fits(self) -> bool:
+        """Whether it is there and says that it belongs to this log file."""
+        return self._open() >= 0 and self._fits
+
     def __len__(self) -> int:
         """How many records it knows; 0 when it is missing or belongs to another file."""
         descriptor = self._open()

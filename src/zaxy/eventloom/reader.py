@@ -157,17 +157,17 @@ class LogReader:
         wanted = max(from_seq, self.layout.first_seq)
         return self.walk_files(wanted, lambda file: _state_before(file, wanted), self.walk_file)
 
-    def stretches(self, hash_line: LineHash | None = None) -> Iterator[Stretch]:
+    def stretches(self, hash_lines: LineHash | None = None) -> Iterator[Stretch]:
         """Check the whole log: yield how far it is sound, block by block.
 
         Args:
-            hash_line: Also makes a hash of each raw line.
+            hash_lines: Also makes a hash of each raw line.
 
         Raises:
             LogFindingError: As `steps`.
         """
         wanted = self.layout.first_seq
-        skim_file = partial(self.skim_file, hash_line=hash_line)
+        skim_file = partial(self.skim_file, hash_lines=hash_lines)
         return self.walk_files(wanted, lambda file: _state_before(file, wanted), skim_file)
 
     def walk_files(
@@ -238,19 +238,19 @@ class LogReader:
             length = len(whole.line)
             yield Read(whole.seq, whole.record.digest, whole.offset + length, length, whole.record, first_seq, inode)
 
-    def skim_file(self, file: OpenFile, state: ChainState, hash_line: LineHash | None = None) -> Iterator[Stretch]:
+    def skim_file(self, file: OpenFile, state: ChainState, hash_lines: LineHash | None = None) -> Iterator[Stretch]:
         """Check the records of one file that follow a state, block by block.
 
         Raises:
             LogFindingError: The next one is bad.
         """
         try:
-            for stretch in skim(file.descriptor, state, hash_line):
+            for stretch in skim(file.descriptor, state, hash_lines):
                 state = ChainState(stretch.seq, stretch.digest, stretch.end)
                 yield stretch
         except BadRecordError as finding:
             whole = self._last_without_newline(file, state, finding)
-            hashes = [] if hash_line is None else [hash_line(whole.line)]
+            hashes = [] if hash_lines is None else hash_lines([whole.line])
             yield Stretch(1, whole.seq, whole.record.digest, whole.offset + len(whole.line), hashes)
 
     def _last_without_newline(self, file: OpenFile, state: ChainState, finding: BadRecordError) -> Step:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import re
+from functools import lru_cache
 from typing import Any, Final, NamedTuple
 
 import orjson
@@ -27,14 +28,30 @@ from zaxy.eventloom.event import SECURITY_KEY, Event
 _EVENT_ID: Final = re.compile(r"evt_zaxy_(\d{12,18})_[0-9a-f]{16}", re.ASCII)
 _DIGEST: Final = re.compile(r"[0-9a-f]{64}", re.ASCII)
 _PLAIN: Final = rb"[ !#-\[\]-~]*"
+_MIDDLE: Final = (
+    rb'","type":"(' + _PLAIN + rb')","actorId":"(' + _PLAIN + rb')","threadId":"(' + _PLAIN + rb')",'
+    rb'"parentEventId":(null|"' + _PLAIN + rb'"),'
+    rb'"causedBy":(\[(?:"' + _PLAIN + rb'"(?:,"' + _PLAIN + rb'")*)?\]),"timestamp":"'
+)
+_PLAIN_MIDDLE: Final = re.compile(_MIDDLE)
+"""What stands between the id and the time of a v1 line whose envelope holds no escapes."""
+
 _PLAIN_LINE: Final = re.compile(
-    rb'\{"id":"(evt_zaxy_(\d{12,18})_[0-9a-f]{16})","type":"(' + _PLAIN + rb')","actorId":"(' + _PLAIN + rb')",'
-    rb'"threadId":"(' + _PLAIN + rb')","parentEventId":(null|"' + _PLAIN + rb'"),'
-    rb'"causedBy":(\[(?:"' + _PLAIN + rb'"(?:,"' + _PLAIN + rb'")*)?\]),"timestamp":"(' + _PLAIN + rb')",'
+    rb'\{"id":"(evt_zaxy_(\d{12,18})_[0-9a-f]{16})' + _MIDDLE + rb"(" + _PLAIN + rb')",'
     rb'"payload":(\{.*\}),"integrity":\{"hash":"sha256:([0-9a-f]{64})",'
     rb'"previousHash":(null|"sha256:[0-9a-f]{64}")\}\}'
 )
 """A v1 line whose envelope holds no escapes. Which payload it has, parsing decides."""
+
+_ID_AT: Final = len(b'{"id":"')
+_ID_DIGITS: Final = 16
+_TIME_NAME: Final = b'"timestamp":"'
+_TIME_LETTERS: Final = b"0123456789-:.+TZ"
+_PAYLOAD_NAME: Final = b'","payload":'
+_END: Final = b',"integrity":{"hash":"sha256:%b","previousHash":%b}}'
+_END_LENGTH: Final = len(_END) - len(b"%b%b") + 64
+_LONGEST_MIDDLE: Final = 1_024
+"""A longer one (with many causes) is not kept in memory."""
 
 _EMPTY_LIST: Final = 2
 _QUOTED_PREFIX: Final = 1 + len(HASH_PREFIX)
@@ -138,37 +155,23 @@ def read_record(line: bytes) -> Record:
     return _v1(members, simple=simple)
 
 
-def _cut(line: bytes) -> tuple[tuple[bytes, ...], dict[str, Any], str] | None:
-    """Return the pieces of a plain v1 line, its payload and the digest of its content; None for any other line.
+def _read_fast(line: bytes) -> Record | None:
+    """Return the record in a plain v1 line; None for any other line.
 
     One pattern cuts the envelope, so that only the payload is parsed; the hashed form is put together from the pieces.
     Whatever is unusual (escapes in names, floats, another envelope) is left to the long way, which also says what is
     wrong with it.
     """
     match = _PLAIN_LINE.fullmatch(line)
-    if match is None or b"\x7f" in line:
+    decoded = decode_simple(match[9]) if match is not None and b"\x7f" not in line else None
+    if match is None or decoded is None:
         return None
-    pieces = match.groups()
-    event_id, _, event_type, actor, thread, parent, causes, timestamp, payload, _, previous = pieces
-    decoded = decode_simple(payload)
-    if decoded is None:
-        return None
+    event_id, number, event_type, actor, thread, parent, causes, timestamp, _, digest, previous = match.groups()
     members, canonical_payload = decoded
     hashed = hashlib.sha256(
         b'{"event":{"actorId":"%b","causedBy":%b,"id":"%b","parentEventId":%b,"payload":%b,"threadId":"%b",'
         b'"timestamp":"%b","type":"%b"},"previousHash":%b}'
         % (actor, causes, event_id, parent, canonical_payload, thread, timestamp, event_type, previous)
-    )
-    return pieces, members, hashed.hexdigest()
-
-
-def _read_fast(line: bytes) -> Record | None:
-    """Return the record in a plain v1 line; None for any other line."""
-    cut = _cut(line)
-    if cut is None:
-        return None
-    (event_id, number, event_type, actor, thread, parent, causes, timestamp, _, digest, previous), members, computed = (
-        cut
     )
     envelope = {
         "id": event_id.decode(),
@@ -181,21 +184,61 @@ def _read_fast(line: bytes) -> Record | None:
         "payload": members,
     }
     before = None if previous == b"null" else previous[_QUOTED_PREFIX:-1].decode()
-    return Record(int(number), digest.decode(), before, computed, envelope, legacy=False)
+    return Record(int(number), digest.decode(), before, hashed.hexdigest(), envelope, legacy=False)
 
 
 def sound_link(line: bytes, seq: int, digest: str | None) -> str | None:
     """Return the digest of a plain v1 line that is event ``seq``, follows ``digest`` and has the hash it names.
 
-    None means that the line needs a closer look, not that it is bad. For checking whole logs: no record is made.
+    None means that the line needs a closer look, not that it is bad. For checking whole logs: no record is made. How
+    the line must begin and end is known, so that is compared; what stands between its id and its time is the same in
+    most lines of a log, so that is taken apart once.
     """
-    cut = _cut(line)
-    if cut is None:
+    begin = b'{"id":"evt_zaxy_%012d_' % seq
+    id_end = len(begin) + _ID_DIGITS
+    time_end = line.find(b"{", id_end) - len(_PAYLOAD_NAME)
+    time_at = line.rfind(_TIME_NAME, id_end, time_end) + len(_TIME_NAME)
+    pieces = _cut_middle(line[id_end:time_at]) if 0 < time_at - id_end <= _LONGEST_MIDDLE else None
+    time = line[time_at:time_end]
+    if (
+        pieces is None
+        or not line.startswith(begin)
+        or not line.startswith(_PAYLOAD_NAME, time_end)
+        or not line[len(begin) : id_end].isalnum()
+        or time.translate(None, _TIME_LETTERS)
+    ):
         return None
-    pieces, _, computed = cut
-    previous = pieces[-1]
-    follows = previous == b"null" if digest is None else previous == b'"sha256:%b"' % digest.encode()
-    return computed if follows and int(pieces[1]) == seq and pieces[-2].decode() == computed else None
+    previous = b"null" if digest is None else b'"sha256:%b"' % digest.encode()
+    payload = line[time_end + len(_PAYLOAD_NAME) : -(_END_LENGTH + len(previous))]
+    decoded = None if b"\x7f" in payload else decode_simple(payload)
+    if decoded is None:
+        return None
+    to_id, to_payload, to_time, to_previous = pieces
+    hashed = (to_id, line[_ID_AT:id_end], to_payload, decoded[1], to_time, time, to_previous, previous, b"}")
+    computed = hashlib.sha256(b"".join(hashed)).hexdigest()
+    return computed if line.endswith(_END % (computed.encode(), previous)) else None
+
+
+@lru_cache(maxsize=1_024)
+def _cut_middle(middle: bytes) -> tuple[bytes, bytes, bytes, bytes] | None:
+    """Return what stands around the id, the payload, the time and the previous hash in the hashed form of a record.
+
+    Args:
+        middle: What stands in its line from behind the id to the time.
+
+    Returns:
+        The four pieces, or None where this is not the plain form.
+    """
+    match = _PLAIN_MIDDLE.fullmatch(middle)
+    if match is None:
+        return None
+    event_type, actor, thread, parent, causes = match.groups()
+    return (
+        b'{"event":{"actorId":"%b","causedBy":%b,"id":"' % (actor, causes),
+        b'","parentEventId":%b,"payload":' % parent,
+        b',"threadId":"%b","timestamp":"' % thread,
+        b'","type":"%b"},"previousHash":' % event_type,
+    )
 
 
 def check_record(line: bytes) -> Record:

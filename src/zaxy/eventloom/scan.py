@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Final, NamedTuple
 
@@ -156,52 +156,49 @@ class Stretch(NamedTuple):
     hashes: list[bytes]
 
 
-LineHash = Callable[[bytes], bytes]
-"""What `skim` makes of each raw line, without its newline."""
+LineHash = Callable[[Sequence[bytes]], list[bytes]]
+"""What `skim` makes of raw lines, without their newlines: a hash of each."""
 
 
-def skim(descriptor: int, before: ChainState, hash_line: LineHash | None = None) -> Iterator[Stretch]:
+def skim(descriptor: int, before: ChainState, hash_lines: LineHash | None = None) -> Iterator[Stretch]:
     """Check the records that follow ``before``, as `walk` does, and yield where the chain stands after each block.
 
     Args:
         descriptor: The open log file.
         before: What the first of them must follow.
-        hash_line: Also makes a hash of each line's bytes; None makes none.
+        hash_lines: Also makes a hash of each line's bytes; None makes none.
 
     Raises:
         BadRecordError: The next record is not sound; what was yielded before it is.
     """
     count, seq, digest, offset = 0, before.seq, before.digest, before.offset
     position, pending = offset, b""
-    done: list[bytes] = []
+    lines: list[bytes] = []
     try:
         while block := os.pread(descriptor, _BLOCK_BYTES, position):
             position += len(block)
             lines = (pending + block).split(b"\n")
             pending = lines.pop()
-            done = lines
             for line in lines:
                 link = sound_link(line, seq + 1, digest)
                 if link is None:  # the long way decides, and says what is wrong
-                    step = _checked(offset, line, read_record(line), ChainState(seq, digest, offset))
+                    step = _checked(offset, line, read_record(line), ChainState(seq, digest))
                     seq, digest = step.seq, step.record.digest
                 else:
                     seq, digest = seq + 1, link
                 count += 1
-                offset += len(line) + 1
-            yield Stretch(count, seq, digest, offset, _hashes(lines, hash_line))
-            count, done = 0, []
+            offset = position - len(pending)
+            yield Stretch(count, seq, digest, offset, hash_lines(lines) if hash_lines is not None else [])
+            count, lines = 0, []
             if len(pending) > MAX_LINE_BYTES:
                 break
         if pending:
             raise BadRecordError("torn", "the last line has no newline")
     except BadRecordError:
-        yield Stretch(count, seq, digest, offset, _hashes(done[:count], hash_line))
+        sound = lines[:count]
+        offset += sum(len(line) + 1 for line in sound)
+        yield Stretch(count, seq, digest, offset, hash_lines(sound) if hash_lines is not None else [])
         raise
-
-
-def _hashes(lines: list[bytes], hash_line: LineHash | None) -> list[bytes]:
-    return [] if hash_line is None else [hash_line(line) for line in lines]
 
 
 def unterminated(descriptor: int, before: ChainState) -> Step | None:

@@ -69,7 +69,7 @@ class IntegrityReport:
 def verify_log(
     layout: LogLayout,
     reader: LogReader,
-    hash_line: LineHash | None = None,
+    hash_lines: LineHash | None = None,
     take: Callable[[list[bytes]], object] | None = None,
 ) -> IntegrityReport:
     """Check the files of one session, in order, line by line.
@@ -79,7 +79,7 @@ def verify_log(
     Args:
         layout: Where its files are.
         reader: Reads them.
-        hash_line: Also makes a hash of each sound raw line.
+        hash_lines: Also makes a hash of each sound raw line.
         take: Is given these hashes, in order.
 
     Returns:
@@ -88,7 +88,7 @@ def verify_log(
     reached = IntegrityReport(True, 0, session_id=layout.session_id)
     total = 0
     try:
-        for stretch in reader.stretches(hash_line):
+        for stretch in reader.stretches(hash_lines):
             total += stretch.events
             if take is not None:
                 take(stretch.hashes)

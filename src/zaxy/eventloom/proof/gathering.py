@@ -11,7 +11,7 @@ from zaxy.errors import IntegrityError, ZaxyError
 from zaxy.eventloom.continuation import DivergedError, stretches_after
 from zaxy.eventloom.layout import LogLayout
 from zaxy.eventloom.proof.history import History, Run
-from zaxy.eventloom.proof.merkle import EMPTY_ROOT, HASH_BYTES, leaf_hash, subtree_root
+from zaxy.eventloom.proof.merkle import EMPTY_ROOT, HASH_BYTES, leaf_hashes, subtree_root
 from zaxy.eventloom.reader import LogFindingError, LogReader
 from zaxy.eventloom.records import BadRecordError
 from zaxy.eventloom.scan import UNKNOWN, ChainState, read_line, walk
@@ -50,7 +50,7 @@ def gather_new(layout: LogLayout, reader: LogReader, last: Run | None) -> Gather
     first, leaves = 0, list[bytes]()
     problem: ZaxyError | None = None
     try:
-        for stretch, inode in stretches_after(reader, layout.session_id, (seq, digest), place, leaf_hash):
+        for stretch, inode in stretches_after(reader, layout.session_id, (seq, digest), place, leaf_hashes):
             if not stretch.events:
                 continue
             first = first or stretch.seq - stretch.events + 1
@@ -94,7 +94,7 @@ class CheckedLog:
 def check_whole(layout: LogLayout, reader: LogReader) -> CheckedLog:
     """Check a whole log and hash its lines. Never raises for what it finds: see the report."""
     leaves = bytearray()
-    report = verify_log(layout, reader, leaf_hash, lambda hashes: leaves.extend(b"".join(hashes)))
+    report = verify_log(layout, reader, leaf_hashes, lambda hashes: leaves.extend(b"".join(hashes)))
     return CheckedLog(report, report.last_seq - report.total_events + 1, leaves)
 
 

@@ -69,6 +69,12 @@ def leaf_hash(data: bytes) -> bytes:
     return _sha256(b"\x00" + data).digest()
 
 
+def leaf_hashes(lines: Iterable[bytes]) -> list[bytes]:
+    """Return the hash of each of these leaves, as `leaf_hash` does."""
+    sha256 = _sha256
+    return [sha256(b"\x00" + line).digest() for line in lines]
+
+
 def node_hash(left: bytes, right: bytes) -> bytes:
     """Return the hash of an inner node: SHA-256 of a one byte and its two children (RFC 6962, section 2.1)."""
     return _sha256(b"\x01" + left + right).digest()

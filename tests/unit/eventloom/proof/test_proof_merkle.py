@@ -18,6 +18,7 @@ from zaxy.eventloom.proof.merkle import (
     consistency_proof,
     inclusion_proof,
     leaf_hash,
+    leaf_hashes,
     node_hash,
     subtree_root,
     tree_root,
@@ -57,6 +58,11 @@ ROOTS = [defined_root([leaf_of(number) for number in range(size)]) for size in r
 def test_a_leaf_and_a_node_are_hashed_apart() -> None:
     assert leaf_hash(b"") == hashlib.sha256(b"\0").digest()
     assert node_hash(b"l" * 32, b"r" * 32) == hashlib.sha256(b"\1" + b"l" * 32 + b"r" * 32).digest()
+
+
+def test_many_leaves_are_hashed_as_each_of_them_is() -> None:
+    assert leaf_hashes([b"", b"one", b"two"]) == [leaf_hash(b""), leaf_hash(b"one"), leaf_hash(b"two")]
+    assert leaf_hashes([]) == []
 
 
 def test_the_empty_tree_has_the_hash_of_nothing_as_its_root() -> None:
