@@ -21,6 +21,7 @@ import pytest
 from trust_histories import SESSIONS, WORD, History, JumpingClock, as_text
 from trust_processes import run_limited
 
+from fault_processes import Say, start
 from zaxy.config import Settings
 from zaxy.eventloom.event import Event
 from zaxy.eventloom.loom import Eventloom
@@ -291,6 +292,10 @@ def lose_one_store(projections: Path, older: Path, chance: random.Random) -> Non
     shutil.rmtree(path) if path.is_dir() else path.unlink()
 
 
+def lose_a_file(projections: Path, older: Path, chance: random.Random) -> None:
+    chance.choice(store_files(projections)).unlink()
+
+
 def cut_a_file(projections: Path, older: Path, chance: random.Random) -> None:
     path = chance.choice(store_files(projections))
     os.truncate(path, chance.randrange(path.stat().st_size))
@@ -321,6 +326,18 @@ def bring_one_store_back_from_an_older_copy(projections: Path, older: Path, chan
         shutil.copyfile(older / name, lose)
 
 
+def bring_a_file_back_from_an_older_copy(projections: Path, older: Path, chance: random.Random) -> None:
+    path = chance.choice(store_files(older))
+    target = projections / path.relative_to(older)
+    target.parent.mkdir(parents=True, exist_ok=True)
+    shutil.copyfile(path, target)
+
+
+def bring_a_commit_back(projections: Path, older: Path, chance: random.Random) -> None:
+    """Bring back the file that says which commit of the search index counts."""
+    shutil.copyfile(older / "search" / "index" / "meta.json", projections / "search" / "index" / "meta.json")
+
+
 def claim_more_than_was_read(projections: Path, older: Path, chance: random.Random) -> None:
     """Bring the search index back, but leave the newer cursor beside it."""
     shutil.rmtree(projections / "search" / "index")
@@ -332,16 +349,45 @@ def take_the_stores_of_another_loom(projections: Path, older: Path, chance: rand
     shutil.copytree(older.with_name("other"), projections)
 
 
+def flip_a_bit_of_the_search_index(projections: Path, older: Path, chance: random.Random) -> None:
+    flip_a_bit(store_files(projections / "search"), chance)
+
+
+def flip_a_bit_of_the_graph(projections: Path, older: Path, chance: random.Random) -> None:
+    flip_a_bit([projections / "embedded.kuzu"], chance)
+
+
+def flip_a_bit(paths: Sequence[Path], chance: random.Random) -> None:
+    path = chance.choice(paths)
+    data = bytearray(path.read_bytes())
+    at = chance.choice([position for position, byte in enumerate(data) if byte])
+    data[at] ^= 1 << chance.randrange(8)
+    path.write_bytes(data)
+
+
+def change_words_in_the_graph(projections: Path, older: Path, chance: random.Random) -> None:
+    path = projections / "embedded.kuzu"
+    before = path.read_bytes()
+    words = [pair for pair in ((b"done", b"open"), (b"open", b"done"), (b"theme", b"throw")) if pair[0] in before]
+    path.write_bytes(before.replace(*chance.choice(words)))
+
+
 DAMAGES: tuple[Damage, ...] = (
     lose_everything,
     lose_one_store,
+    lose_a_file,
     cut_a_file,
     wipe_a_file,
     put_garbage_into_a_file,
     bring_everything_back_from_an_older_copy,
     bring_one_store_back_from_an_older_copy,
+    bring_a_file_back_from_an_older_copy,
+    bring_a_commit_back,
     claim_more_than_was_read,
     take_the_stores_of_another_loom,
+    flip_a_bit_of_the_search_index,
+    flip_a_bit_of_the_graph,
+    change_words_in_the_graph,
 )
 
 
@@ -437,3 +483,32 @@ def test_a_rebuild_gives_the_same_digest_whatever_the_stores_were_before(
         assert ended.failure == "", damage.__name__
         assert ended.answer == [settled.digest] * 2, damage.__name__
     figure(f"{len(chosen)} damaged pairs of stores rebuilt twice: one digest, that of the log read anew")
+
+
+def test_stores_that_another_process_writes_meanwhile_are_never_set_aside(
+    tmp_path: Path, scale: Scale, figure: Figure, chance: random.Random
+) -> None:
+    rounds = scale.pick(sample=30, full=300)
+    clock = JumpingClock(chance)
+    history = History(Eventloom(tmp_path / "loom", clock=clock, options=UNSYNCED), clock, chance)
+    history.grow(20)
+
+    def write(say: Say) -> None:
+        for number in range(rounds):
+            history.grow(3)
+            with memory_in(tmp_path, clock) as memory:
+                memory.catchup.rebuild() if number % 5 == 4 else memory.catchup.catch_up()
+                say("".join(memory.catchup.warnings()))
+
+    def read(say: Say) -> None:
+        while True:
+            with memory_in(tmp_path, clock) as memory:
+                for _ in range(3):
+                    say("".join(memory.recall.query(WORD, Filters()).warnings))
+
+    writer, reader = start(write), start(read)
+    code, told = writer.finish()
+    looked = reader.kill()
+    assert (code, set(told), set(looked)) == (0, {""}, {""})
+    assert list((tmp_path / "loom" / "projections").glob("*set-aside*")) == []
+    figure(f"{rounds} commits and rebuilds while another process opens and asks, {len(looked)} times: none set aside")

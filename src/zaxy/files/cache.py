@@ -3,12 +3,18 @@
 from __future__ import annotations
 
 import contextlib
+import hashlib
 import os
 import secrets
 import shutil
 from pathlib import Path
+from typing import Any, Final
+
+import orjson
 
 from zaxy.files.durable import FILE_MODE, close_quietly, write_all
+
+_CHUNK_BYTES: Final = 1024 * 1024
 
 
 def append_cache(path: Path, data: bytes) -> None:
@@ -80,6 +86,77 @@ def replace_cache(path: Path, data: bytes) -> None:
         with contextlib.suppress(OSError):
             os.unlink(temporary)
         raise
+
+
+def identity_of(path: Path) -> list[int]:
+    """Return what tells a file from the one it was: inode, size in bytes, time of its last change in nanoseconds."""
+    status = os.stat(path)
+    return [status.st_ino, status.st_size, status.st_mtime_ns]
+
+
+class Sum:
+    """The SHA-256 of a disposable file, beside it, so that a change from outside shows.
+
+    Whoever rewrites the file takes the sum away first: killed in between, it leaves none, not a wrong one.
+
+    Args:
+        path: The file.
+        grows: Whether only lines are added to it: what was noted then stays its beginning.
+    """
+
+    def __init__(self, path: Path, *, grows: bool = False) -> None:
+        self._path, self._beside, self._grows = path, Path(f"{path}.sum"), grows
+
+    def told(self) -> dict[str, Any] | None:
+        """Return what was noted: ``file`` (see `identity_of`), ``digest``, ``stamp``; None when nothing can be read."""
+        try:
+            told: dict[str, Any] = orjson.loads(self._beside.read_bytes())
+            return told if type(told["stamp"]) is type(told["file"][1]) is int and told["digest"] else None
+        except (OSError, ValueError, LookupError, TypeError):
+            return None
+
+    def forget(self) -> None:
+        """Take the sum away.
+
+        Raises:
+            OSError: As the system reports it.
+        """
+        self._beside.unlink(missing_ok=True)
+
+    def write(self, stamp: int = 0) -> None:
+        """Note what the file holds, and a stamp, unless there is a sum; where none can be written there is none."""
+        with contextlib.suppress(OSError):
+            if not self._beside.exists():
+                inode, size, modified = identity_of(self._path)
+                size = self._path.read_bytes().rfind(b"\n") + 1 if self._grows else size
+                self._note([inode, size, modified], self._digest(size), stamp)
+
+    def holds(self) -> bool:
+        """Return whether the file holds what was noted, or nothing was. One that nobody touched since is not read."""
+        told = self.told()
+        try:
+            here = identity_of(self._path)
+            if told is None or told["file"] == here:
+                return True
+            size = told["file"][1]
+            same = bool((self._grows or size == here[1]) and self._digest(size) == told["digest"])
+        except OSError:
+            return told is None
+        if same and not self._grows:
+            with contextlib.suppress(OSError):
+                self._note(here, told["digest"], told["stamp"])
+        return same
+
+    def _note(self, identity: list[int], digest: str, stamp: int) -> None:
+        replace_cache(self._beside, orjson.dumps({"file": identity, "digest": digest, "stamp": stamp}))
+
+    def _digest(self, size: int) -> str:
+        digest = hashlib.sha256()
+        with self._path.open("rb") as stream:
+            while part := stream.read(min(size, _CHUNK_BYTES)):
+                digest.update(part)
+                size -= len(part)
+        return digest.hexdigest()
 
 
 def leave_mark(path: Path) -> None:

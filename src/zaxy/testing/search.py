@@ -11,9 +11,10 @@ from itertools import chain, product
 from pathlib import Path
 from typing import Any, Final
 
+from zaxy.clock import parse_time
 from zaxy.ids import EventRef
 from zaxy.projections.protocols import SearchIndex
-from zaxy.projections.search.analysis import analyzer
+from zaxy.projections.search.analysis import analyzer, search_text
 from zaxy.projections.selection import Names, Selection
 from zaxy.testing.projections import SECOND, ProjectionContract, feed, make_event, make_meaning, positions_after
 from zaxy.vocabulary.model import EventClass, Invalidation, Meaning
@@ -71,9 +72,9 @@ def found(
     return [(candidate.ref.session_id, candidate.ref.seq) for candidate in candidates]
 
 
-def okapi(texts: Sequence[str], terms: Sequence[str]) -> list[float]:
-    """Return the BM25 score of each text for these terms, from the formula (k1 = 1.2, b = 0.75) and nothing else."""
-    counted = [Counter(analyzer().terms(text)) for text in texts]
+def okapi(meanings: Sequence[Meaning], terms: Sequence[str]) -> list[float]:
+    """Return the BM25 score of each event for these terms, from the formula (k1 = 1.2, b = 0.75) and nothing else."""
+    counted = [Counter(analyzer().terms(search_text(meaning))) for meaning in meanings]
     mean = sum(count.total() for count in counted) / len(counted)
 
     def weight(term: str) -> float:
@@ -138,7 +139,7 @@ class SearchContract(ProjectionContract):
         with self.holding(tmp_path, *meanings) as store:
             for question in ("parser", "parser printer", "ship the token", "goals and tokens of the printers", "noon"):
                 terms = terms_of(question)
-                wanted = {seq: score for seq, score in enumerate(okapi(_TEXTS, terms), 1) if score}
+                wanted = {seq: score for seq, score in enumerate(okapi(meanings, terms), 1) if score}
                 candidates = store.search(terms, Selection(), 100)
                 assert [item.ref.seq for item in candidates] == sorted(wanted, key=lambda seq: (-wanted[seq], seq))
                 assert all(is_close(item.score, wanted[item.ref.seq]) for item in candidates), question
@@ -291,7 +292,7 @@ class SearchContract(ProjectionContract):
             store.drop(["one", "absent"])
             assert found(store, "word one") == [("two", 1), ("two", 2)]
             figures = store.statistics([])
-            assert (figures.documents, figures.tokens) == (2, 4)
+            assert (figures.documents, figures.tokens) == (2, 4 + 2 * len("1 january 1970 thursday".split()))
             feed(store, meanings[:2])
             assert sorted(found(store, "word")) == [("one", 1), ("one", 2), ("two", 1), ("two", 2)]
 
@@ -312,7 +313,7 @@ class SearchContract(ProjectionContract):
             terms = terms_of("parser token absent")
             figures = store.statistics(terms)
             assert figures.documents == len(_TEXTS)
-            assert figures.tokens == sum(len(analyzer().terms(text)) for text in _TEXTS)
+            assert figures.tokens == sum(len(analyzer().terms(search_text(meaning))) for meaning in meanings)
             assert dict(figures.frequencies) == dict(zip(terms, (3, 2, 0), strict=True))
 
     def test_text_of_any_script_is_found_by_its_words(self, tmp_path: Path) -> None:
@@ -332,6 +333,15 @@ class SearchContract(ProjectionContract):
                 assert found(store, question) == [("one", seq)], question
             assert found(store, "🙂") == []
             assert store.statistics([]).documents == len(texts)
+
+    def test_an_event_with_a_text_is_found_by_the_day_it_happened_on(self, tmp_path: Path) -> None:
+        may, june = (parse_time(day) for day in ("2023-05-08T23:59:59Z", "2023-06-08"))
+        meanings = [say("one", 1, "word", occurred=may), say("one", 2, "word", occurred=june), say("one", 3, "")]
+        with self.holding(tmp_path, *meanings) as store:
+            assert found(store, "8 May") == [("one", 1), ("one", 2)]
+            assert found(store, "a Monday of 2023")[0] == ("one", 1)
+            assert found(store, "June") == [("one", 2)]
+            assert found(store, "1970") == []
 
     def test_a_durable_store_holds_the_same_when_it_is_opened_again(self, tmp_path: Path) -> None:
         meanings = [say("one", 1, "word"), say("two", 1, "word"), end("two", 2, ("one", 1), moment=5, recorded=6)]

@@ -18,6 +18,7 @@ from threading import RLock
 from typing import Any, Final
 
 from zaxy.errors import BusyError, ProjectionError, ZaxyError
+from zaxy.files.cache import Sum, identity_of
 from zaxy.files.gate import Gate
 from zaxy.files.lock import try_lock, unlock
 from zaxy.projections.graph.ladybug_schema import Rows, check_ours, create_tables, is_empty
@@ -56,6 +57,7 @@ class Handle:
         self._database: Any = None
         self._connection: Any = None
         self._log = Path(f"{self.path}.wal")
+        self._sum = Sum(self.path)
         self._seen: tuple[object, ...] | None = None
         self._closed = False
         self.state = 0
@@ -105,6 +107,7 @@ class Handle:
         for pause in (*_OPEN_PAUSES_SECONDS, None):
             seen = self._signature()
             try:
+                self._check_sum()
                 self._connect(read_only=True)
                 if is_empty(self.run):  # a writer is making it, or was stopped while it did; the next one goes on
                     self._shut()
@@ -124,6 +127,7 @@ class Handle:
         """Look before writing: opening another program's file read-write would already change it."""
         if self.path.exists() and self.path.stat().st_size:
             try:
+                self._check_sum()
                 self._connect(read_only=True)
                 if not is_empty(self.run):  # empty when a crash came between making the file and its tables
                     check_ours(self.run, str(self.path), self._about)
@@ -134,6 +138,8 @@ class Handle:
                     raise
             finally:
                 self._shut()
+        else:
+            self._sum.forget()
         self.path.parent.mkdir(parents=True, exist_ok=True)
         self._connect(read_only=False)
         self.run("CALL force_checkpoint_on_close=false")
@@ -141,6 +147,10 @@ class Handle:
             create_tables(self.run, self._about)
             self.run("CHECKPOINT")
         check_ours(self.run, str(self.path), self._about)
+
+    def _check_sum(self) -> None:
+        if not self._sum.holds():
+            raise ProjectionError(f"the graph at {self.path} is not what was written", remedy=_SET_ASIDE)
 
     def _connect(self, *, read_only: bool) -> None:
         import ladybug
@@ -266,6 +276,8 @@ class Handle:
         """
         with self._lock, contextlib.suppress(BusyError), self._gate.alone(timeout_seconds=_CHECKPOINT_GATE_SECONDS):
             try:
+                with self._translated():
+                    self._sum.forget()
                 self.run("CHECKPOINT")
                 return True
             except ProjectionError:
@@ -282,6 +294,7 @@ class Handle:
                 raise ProjectionError(f"the graph at {self.path} is open for reading only")
             with self._translated(), self._gate.alone(timeout_seconds=_GATE_SECONDS):
                 self._shut()
+                self._sum.forget()
                 # The log goes first: without it the old file is an older state, without the file it is nothing.
                 for path in (self._log, Path(f"{self.path}.shadow"), self.path):
                     path.unlink(missing_ok=True)
@@ -291,17 +304,19 @@ class Handle:
     def close(self) -> None:
         """Take the log into the file and release it. Calling it twice is fine."""
         with self._lock:
-            if self._connection is not None and not self.read_only and self._log.exists():
+            writes = self._connection is not None and not self.read_only
+            if writes and self._log.exists():
                 self.checkpoint()  # if it cannot, the log stays beside the file and is read from there
             self._closed = True
             self._shut()
+            if writes:
+                self._sum.write()
             self._gate.close()
             self._give_writer_lock_back()
 
 
-def _stamp(path: Path) -> tuple[int, int, int] | None:
+def _stamp(path: Path) -> list[int] | None:
     try:
-        found = os.stat(path)
+        return identity_of(path)
     except OSError:
         return None
-    return (found.st_ino, found.st_size, found.st_mtime_ns)

@@ -5,10 +5,12 @@ The analyzer is tantivy's, so that the index on disk and the one in memory see t
 
 from __future__ import annotations
 
+import time
 from functools import lru_cache
 from typing import Any, Final
 
 from zaxy.errors import InvalidInputError
+from zaxy.vocabulary.model import Meaning
 
 LONGEST_TERM_BYTES: Final = 64
 MAX_QUERY_TERMS: Final = 64
@@ -29,6 +31,15 @@ LANGUAGES: Final = frozenset(
         "russian spanish swedish tamil turkish"
     ).split()
 )
+
+
+TEXT_VERSION: Final = "2"
+"""Names what `search_text` returns. An index that was made of other texts is made anew."""
+
+_DAY_MICROSECONDS: Final = 86_400_000_000
+_DAY_SECONDS: Final = 86_400
+_MONTHS: Final = ("january february march april may june july august september october november december").split()
+_WEEKDAYS: Final = "monday tuesday wednesday thursday friday saturday sunday".split()
 
 
 class Analyzer:
@@ -84,3 +95,25 @@ class Analyzer:
 def analyzer(language: str = "english") -> Analyzer:
     """Return the analyzer of a language; made once a process."""
     return Analyzer(language)
+
+
+def search_text(meaning: Meaning, language: str = "english") -> str:
+    """Return what an event is found by: its text, and the day it happened on as words ("8 may 2023 monday").
+
+    The day is told in English, so only where the stems are English; an event without text gets none.
+
+    Args:
+        meaning: Any event with what it means.
+        language: Whose stems are taken.
+    """
+    text = meaning.extraction.text
+    if not text or language != "english":
+        return text
+    return f"{text}\n{_day_in_words(meaning.event.occurred_moment // _DAY_MICROSECONDS)}"
+
+
+@lru_cache(maxsize=4_096)
+def _day_in_words(day: int) -> str:
+    """Return a day, counted from 1970, as words."""
+    told = time.gmtime(day * _DAY_SECONDS)
+    return f"{told.tm_mday} {_MONTHS[told.tm_mon - 1]} {told.tm_year} {_WEEKDAYS[told.tm_wday]}"

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 
 from zaxy.ids import EventRef
 from zaxy.projections.protocols import Candidate, Capabilities, Position, TermStatistics
-from zaxy.projections.search.analysis import Analyzer, analyzer
+from zaxy.projections.search.analysis import Analyzer, analyzer, search_text
 from zaxy.projections.search.bm25 import inverse_document_frequency, stored_length, term_score
 from zaxy.projections.selection import Selection, Slice, knowledge_slices
 from zaxy.vocabulary.model import EventClass, Meaning
@@ -68,7 +68,7 @@ class MemorySearch:
 
     def _add(self, meaning: Meaning) -> None:
         event, extraction = meaning.event, meaning.extraction
-        counts = Counter(self._analyzer.terms(extraction.text))
+        counts = Counter(self._analyzer.terms(search_text(meaning, self._analyzer.language)))
         recorded = event.recorded_moment
         document = _Document(
             event.event_type,

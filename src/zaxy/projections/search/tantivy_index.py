@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import contextlib
 import json
-import os
 import shutil
 import tempfile
 import threading
@@ -20,13 +19,14 @@ from pathlib import Path
 from typing import Any, Final
 
 from zaxy.errors import BusyError, ProjectionError, ZaxyError
-from zaxy.files.cache import copy_files
+from zaxy.files.cache import Sum, copy_files, identity_of
 from zaxy.files.durable import make_directories, rename_beside
 from zaxy.ids import EventRef
 from zaxy.projections.cursor_file import CursorFile
 from zaxy.projections.protocols import Candidate, Capabilities, Position, TermStatistics
 from zaxy.projections.search import tantivy_queries
-from zaxy.projections.search.analysis import ANALYZER_NAME, Analyzer, analyzer
+from zaxy.projections.search.analysis import ANALYZER_NAME, TEXT_VERSION, Analyzer, analyzer, search_text
+from zaxy.projections.search.tantivy_files import check_files, read_meta
 from zaxy.projections.selection import Selection, knowledge_slices
 from zaxy.vocabulary.model import EventClass, Meaning
 
@@ -42,8 +42,6 @@ _BETWEEN_WORDS: Final = bytes(
 """Makes a space of every ASCII character that is part of no word: counting words so costs a tenth of analyzing them."""
 
 _OPEN_ATTEMPTS: Final = 5
-_TIE_MARGIN: Final = 20
-_MOST_TIES: Final = 5_000
 
 Resolve = Callable[[EventRef], Meaning | None]
 """Returns the meaning of one event of the log, or None when there is none: for indexing an event again."""
@@ -85,11 +83,13 @@ class TantivySearch:
     """
 
     def __init__(self, folder: Path, *, resolve: Resolve | None = None, text_analyzer: Analyzer | None = None) -> None:
-        self._folder = folder
+        self._folder, self._index_folder = folder, folder / "index"
         self._resolve = resolve
         self._analyzer = text_analyzer or analyzer()
         self._lock = threading.RLock()
-        self._cursor_file = CursorFile(folder / "cursor.jsonl", about=f"tantivy, {self._analyzer.language}")
+        about = f"tantivy, {self._analyzer.language}, text {TEXT_VERSION}"
+        self._cursor_file = CursorFile(folder / "cursor.jsonl", about=about)
+        self._sum = Sum(folder / "cursor.jsonl", grows=True)
         self._writer: Any = None
         self._endings: Endings | None = None
         self._tokens: int | None = None
@@ -105,18 +105,16 @@ class TantivySearch:
     def _open(self) -> None:
         import tantivy
 
-        folder = self._folder / "index"
+        folder, index = self._index_folder, None
         try:
-            if folder.is_dir() and tantivy.Index.exists(str(folder)):
-                self._index = self._open_existing(folder)
-            elif self._resolve is None:
-                raise ProjectionError(f"there is no search index in {self._folder}")
-            else:
+            if not folder.is_dir() or not tantivy.Index.exists(str(folder)):
+                if self._resolve is None:
+                    raise ProjectionError(f"there is no search index in {self._folder}")
                 make_directories(folder)
+                self._sum.forget()
                 self._cursor_file.remove()
-                self._index = tantivy.Index(schema(), path=str(folder), reuse=False)
-            self._index.register_tokenizer(ANALYZER_NAME, self._analyzer.native)
-            self._reload()
+                index = tantivy.Index(schema(), path=str(folder), reuse=False)
+            self._reload(index)
         except (ValueError, OSError) as error:
             if isinstance(error, ProjectionError):
                 raise
@@ -139,37 +137,34 @@ class TantivySearch:
         copy_files(folder, target)
         return target
 
-    def _stamp(self) -> int:
-        """Return the stamp of the last commit, which tantivy keeps in its meta file."""
-        try:
-            meta = json.loads((self._folder / "index" / "meta.json").read_text(encoding="utf-8"))
-            return int(meta["opstamp"])
-        except (OSError, ValueError, KeyError) as error:
-            raise ProjectionError(f"the search index in {self._folder} has no readable meta file: {error}") from error
+    def _reload(self, index: Any) -> None:
+        """Look at the last commit; cursor, files and searcher always belong to the same one.
 
-    def _reload(self) -> None:
-        """Look at the last commit; cursor and searcher always belong to the same one."""
+        Args:
+            index: Opened already; None to open it, once its files are checked.
+        """
         for _ in range(_OPEN_ATTEMPTS):
-            stamp = self._stamp()
-            self._index.reload()
-            searcher = self._index.searcher()
+            meta, told = read_meta(self._index_folder), self._sum.told()
             try:
-                positions = self._cursor_file.read(stamp)
-            except ProjectionError:
-                if self._stamp() == stamp:
+                check_files(self._index_folder, meta.files)
+                index = index or self._open_existing(self._index_folder)
+                index.register_tokenizer(ANALYZER_NAME, self._analyzer.native)
+                index.reload()
+                searcher = index.searcher()
+                positions = self._cursor_file.read(meta.stamp)
+                is_noted = self._sum.holds() and (told is None or told["stamp"] <= meta.stamp)
+                is_lost = searcher.num_docs and self._cursor_file.is_empty()
+                if is_lost or not is_noted or meta.documents != tantivy_queries.documents_ever(searcher):
+                    raise ProjectionError(f"the search index in {self._folder} does not fit its cursor")
+            except (ProjectionError, OSError, ValueError):
+                if (read_meta(self._index_folder), self._sum.told()) == (meta, told):
                     raise
-                continue  # a commit and the promise of the next one came in between
-            if self._stamp() == stamp:
-                if searcher.num_docs and self._cursor_file.is_empty():
-                    raise ProjectionError(f"the search index in {self._folder} has lost its cursor")
-                self._searcher, self._positions, self._seen = searcher, positions, self._signature()
-                self._tokens = None
+                continue  # another process committed, or merged segments
+            if read_meta(self._index_folder) == meta:
+                self._index, self._searcher, self._positions = index, searcher, positions
+                self._seen, self._tokens = meta.identity, None
                 return
         raise BusyError(f"the search index in {self._folder} changes faster than it can be opened", remedy="try again")
-
-    def _signature(self) -> tuple[int, int, int]:
-        status = os.stat(self._folder / "index" / "meta.json")
-        return status.st_ino, status.st_size, status.st_mtime_ns
 
     def refresh(self) -> bool:
         """Take in what another process committed. Returns whether there was something.
@@ -179,12 +174,11 @@ class TantivySearch:
         """
         with self._lock:
             try:
-                if self._signature() == self._seen:
+                if not (self._index_folder / "meta.json").exists():
+                    return False  # it is being made anew: what was read before still holds
+                if identity_of(self._index_folder / "meta.json") == self._seen:
                     return False
-                if self._copy is None:
-                    self._reload()
-                else:
-                    self._open()
+                self._reload(None if self._copy else self._index)
             except (OSError, ValueError) as error:
                 raise ProjectionError(f"the search index in {self._folder} cannot be read: {error}") from error
             return True
@@ -246,10 +240,11 @@ class TantivySearch:
         event, extraction = meaning.event, meaning.extraction
         recorded, occurred = event.recorded_moment, event.occurred_moment
         kind = "housekeeping" if extraction.event_class is EventClass.HOUSEKEEPING else "memory"
-        length = len(extraction.text.encode().translate(_BETWEEN_WORDS).split())
+        text = search_text(meaning, self._analyzer.language)
+        length = len(text.encode().translate(_BETWEEN_WORDS).split())
         for part in knowledge_slices(recorded, endings.get(event.ref, {}).values()):
             document = tantivy.Document()
-            document.add_text("text", extraction.text)
+            document.add_text("text", text)
             document.add_text("session", event.session_id)
             document.add_text("type", event.event_type)
             document.add_text("actor", event.actor)
@@ -294,15 +289,19 @@ class TantivySearch:
         try:
             if self._writer is None:
                 self._writer = self._index.writer(_WRITER_MEMORY_BYTES, 1)
-            before = self._stamp()
+                self._writer.garbage_collect_files()  # the library refuses to write what a killed process left
+            before = read_meta(self._index_folder).stamp
             self._cursor_file.promise(before, positions, dropped)
             yield self._writer
             self._writer.delete_documents_by_term("kind", "none")  # an operation, so that every commit gets a stamp
             self._writer.commit()
-            if self._stamp() == before:
+            after = read_meta(self._index_folder).stamp
+            if after == before:
                 raise ProjectionError(f"the search index in {self._folder} did not stamp a commit")
-            self._reload()
-            self._cursor_file.compact(self._stamp())
+            self._reload(self._index)
+            self._sum.forget()
+            self._cursor_file.compact(after)
+            self._sum.write(after)
         except BaseException as error:
             self._endings = None
             if self._writer is not None:
@@ -332,7 +331,7 @@ class TantivySearch:
             self.close()
             self._endings = None
             try:
-                gone = rename_beside(self._folder / "index", f"index.gone-{time.time_ns()}")
+                gone = rename_beside(self._index_folder, f"index.gone-{time.time_ns()}")
                 shutil.rmtree(gone)
             except OSError as error:
                 raise ProjectionError(f"the search index in {self._folder} cannot be removed: {error}") from error
@@ -361,7 +360,7 @@ class TantivySearch:
             return []
         query = tantivy_queries.build(self._index.schema, searcher, terms, selection)
         try:
-            hits = _search_whole_ties(searcher, query, limit)
+            hits = tantivy_queries.search_whole_ties(searcher, query, limit)
             sequence = searcher.fast_field_values("seq", [address for _, address in hits])
             found = [
                 Candidate(EventRef(searcher.doc(address).get_first("session"), int(seq)), float(score))
@@ -370,16 +369,3 @@ class TantivySearch:
         except ValueError as error:
             raise ProjectionError(f"the search index in {self._folder} cannot be read: {error}") from error
         return sorted(found, key=lambda candidate: (-candidate.score, candidate.ref))[:limit]
-
-
-def _search_whole_ties(searcher: Any, query: Any, limit: int) -> list[Any]:
-    """Return at least ``limit`` hits, and all that score as the last of those does, within a bound.
-
-    The library cuts ties by where documents lie in its files, which another build of the index would lay elsewhere.
-    """
-    wanted = limit + _TIE_MARGIN
-    while True:
-        hits: list[Any] = searcher.search(query, wanted, count=False).hits
-        if len(hits) < wanted or hits[-1][0] < hits[limit - 1][0] or wanted >= limit + _MOST_TIES:
-            return hits
-        wanted = min(wanted * 4, limit + _MOST_TIES)

@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, Final
 
 from zaxy.clock import FOREVER
 from zaxy.ids import EventRef
 from zaxy.projections.selection import Names, Selection
+
+_TIE_MARGIN: Final = 20
+_MOST_TIES: Final = 5_000
 
 
 def exact(schema: Any, field: str, value: str) -> Any:
@@ -86,3 +89,21 @@ def count_events(schema: Any, searcher: Any) -> int:
 
     still_open = Query.range_query(schema, "known_until", FieldType.Integer, FOREVER + 1, None)
     return int(searcher.search(still_open, 1, count=True).count)
+
+
+def documents_ever(searcher: Any) -> int:
+    """Return how many documents the segments hold, deleted ones too: each has one kind."""
+    return sum(int(searcher.doc_freq("kind", kind)) for kind in ("memory", "housekeeping", "ending"))
+
+
+def search_whole_ties(searcher: Any, query: Any, limit: int) -> list[Any]:
+    """Return at least ``limit`` hits, and all that score as the last of those does, within a bound.
+
+    The library cuts ties by where documents lie in its files, which another build of the index would lay elsewhere.
+    """
+    wanted = limit + _TIE_MARGIN
+    while True:
+        hits: list[Any] = searcher.search(query, wanted, count=False).hits
+        if len(hits) < wanted or hits[-1][0] < hits[limit - 1][0] or wanted >= limit + _MOST_TIES:
+            return hits
+        wanted = min(wanted * 4, limit + _MOST_TIES)

@@ -270,3 +270,35 @@ def test_a_killed_writer_loses_nothing_committed_and_its_cursor_fits_its_content
             assert graph.counts() == GraphCounts(reached, reached, 0)
             assert graph.frequency("goal") == reached
             assert [entity.name for entity in graph.find("goal", 1)] == [f"win {reached}"]
+
+
+def test_a_changed_bit_in_the_file_is_noticed_and_a_copy_is_not_taken_for_one(path: Path) -> None:
+    with contextlib.closing(opened(path)) as graph:
+        feed(graph, told(1, 5))
+    os.utime(path, ns=(1, 1))
+    for read_only in (True, False):
+        opened(path, read_only=read_only).close()
+    data = bytearray(path.read_bytes())
+    data[-1] ^= 1
+    path.write_bytes(data)
+    for read_only in (True, False):
+        with pytest.raises(ProjectionError, match="not what was written"):
+            opened(path, read_only=read_only)
+
+
+def test_a_writer_that_is_killed_between_a_checkpoint_and_its_sum_leaves_a_graph_that_opens(
+    path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with contextlib.closing(opened(path)) as graph:
+        feed(graph, told(1, 5))
+    monkeypatch.setattr(ladybug_handle, "CHECKPOINT_BYTES", 1)
+    pid = os.fork()
+    if pid == 0:
+        feed(opened(path), told(6, 9))
+        os.kill(os.getpid(), signal.SIGKILL)
+    os.waitpid(pid, 0)
+    assert not Path(f"{path}.wal").exists()
+    with contextlib.closing(opened(path, read_only=True)) as reader:
+        assert reader.cursor()["one"].seq == 9
+    opened(path).close()
+    assert Path(f"{path}.sum").exists()

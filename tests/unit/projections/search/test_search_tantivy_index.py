@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import contextlib
+import os
+import random
+import shutil
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -10,6 +13,7 @@ from pathlib import Path
 import pytest
 import tantivy
 
+from fault_processes import Say, run, start
 from zaxy.errors import IntegrityError, ProjectionError
 from zaxy.ids import EventRef
 from zaxy.projections.cursor_file import CursorFile
@@ -202,3 +206,107 @@ def test_an_ending_that_is_itself_ended_is_kept_once(folder: Path) -> None:
         once = fresh.statistics([]).documents
         feed(fresh, later)
         assert grown == fresh.statistics([]).documents - once
+
+
+def segment_files(folder: Path) -> list[Path]:
+    return sorted(path for path in (folder / "index").iterdir() if path.name[0] not in ".m" and path.stat().st_size)
+
+
+@pytest.fixture
+def whole(tmp_path: Path) -> Path:
+    """An index that holds the three events in one segment."""
+    with writer(tmp_path / "whole") as store:
+        feed(store, MEANINGS)
+    return tmp_path / "whole"
+
+
+ENDING = end("two", 2, ("one", 1), moment=5, recorded=6)
+
+
+def change_a_bit(path: Path, at: int) -> None:
+    data = bytearray(path.read_bytes())
+    data[at] ^= 1
+    path.write_bytes(data)
+
+
+def test_an_index_with_a_changed_bit_in_any_file_of_a_segment_is_refused(whole: Path, tmp_path: Path) -> None:
+    with writer(whole, MEANINGS) as store:
+        feed(store, [ENDING])
+    assert {path.suffix for path in segment_files(whole)} >= {".del", ".store", ".term", ".idx", ".fast"}
+    for number, path in enumerate(segment_files(whole)):
+        copy = tmp_path / str(number)
+        shutil.copytree(whole, copy)
+        change_a_bit(copy / "index" / path.name, 0)
+        with pytest.raises(ProjectionError, match="not what was written"):
+            TantivySearch(copy)
+
+
+@pytest.mark.parametrize("at", [0, 60, -3])
+def test_an_index_with_a_changed_bit_in_its_cursor_is_refused(at: int, folder: Path) -> None:
+    change_a_bit(folder / "cursor.jsonl", at)
+    for resolve in (None, no_log):
+        with pytest.raises(ProjectionError):
+            TantivySearch(folder, resolve=resolve)
+
+
+def test_an_index_whose_deletions_are_said_to_be_none_is_refused(whole: Path) -> None:
+    with writer(whole, MEANINGS) as store:
+        feed(store, [ENDING])
+    meta = whole / "index" / "meta.json"
+    meta.write_text(meta.read_text().replace('"num_deleted_docs": 1', '"num_deleted_docs": 0'))
+    with pytest.raises(ProjectionError, match="meta file"):
+        TantivySearch(whole)
+
+
+def test_files_that_were_found_good_are_read_again_only_when_they_are_other_files(folder: Path, tmp_path: Path) -> None:
+    path = next(path for path in segment_files(folder) if path.suffix == ".store")
+    before = path.stat()
+    change_a_bit(path, 0)
+    os.utime(path, ns=(before.st_atime_ns, before.st_mtime_ns))
+    TantivySearch(folder).close()  # nothing shows that it changed
+    shutil.copytree(folder, tmp_path / "copy")
+    with pytest.raises(ProjectionError, match="not what was written"):
+        TantivySearch(tmp_path / "copy")
+
+
+def test_the_commit_that_follows_one_that_was_killed_before_it_counted_is_taken(whole: Path) -> None:
+    last_written = [whole / "index" / "meta.json", whole / "cursor.jsonl.sum", whole / "checked.json"]
+    before = {path: path.read_bytes() for path in last_written}
+    with writer(whole, MEANINGS) as store:
+        feed(store, [ENDING])
+    for path, content in before.items():
+        path.write_bytes(content)
+    assert [path for path in segment_files(whole) if path.suffix == ".del"]
+    with writer(whole, MEANINGS) as store:
+        assert store.cursor()["two"].seq == 1
+        feed(store, [ENDING])
+        assert found(store, "word", Selection(now=9)) == [("one", 2), ("two", 1)]
+
+
+def test_a_writer_that_is_killed_while_it_commits_leaves_an_index_that_the_next_one_goes_on_with(
+    tmp_path: Path, chance: random.Random
+) -> None:
+    folder = tmp_path / "search"
+    meanings = [say("one", seq, "word") for seq in range(1, 4_000)]
+    others = [end("two", seq, ("one", seq), moment=1, recorded=1) for seq in range(1, 4_000)]
+
+    def work(say: Say) -> None:
+        with writer(folder, [*meanings, *others]) as store:
+            for one, other in zip(meanings, others, strict=True):
+                if "two" not in store.cursor() or store.cursor()["two"].seq < other.event.seq:
+                    feed(store, [one, other])
+                    say("committed")
+
+    def look(say: Say) -> None:  # not in this process, whose threads a fork would catch with the library's lock
+        with contextlib.closing(TantivySearch(folder)) as reader:
+            reached = [reader.cursor()["one"].seq, reader.cursor()["two"].seq]
+            say(f"{reached} {len(found(reader, 'word', Selection(now=0)))} {found(reader, 'word', Selection(now=9))}")
+
+    for _ in range(12):
+        child = start(work)
+        child.hear("committed")
+        child.let_live(chance.random() * 0.05)
+        child.kill()
+        [told] = run(look)
+        reached = int(told.strip("[").split(",")[0])
+        assert told == f"[{reached}, {reached}] {reached} []"
