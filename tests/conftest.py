@@ -25,6 +25,12 @@ def state_home(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.Mon
     return folder
 
 
+@pytest.fixture(autouse=True)
+def words_alone(monkeypatch: pytest.MonkeyPatch) -> None:
+    """No vectors, whatever is installed: a test that is about them chooses a model itself."""
+    monkeypatch.setenv("EMBEDDING_PROVIDER", "none")
+
+
 @pytest.fixture
 def chance(request: pytest.FixtureRequest) -> random.Random:
     """A source of chance; a failing test shows its seed, and ``--seed`` repeats it."""

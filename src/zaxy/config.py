@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final
 
@@ -20,15 +20,54 @@ LOCAL_PROFILE: Final = ".env.local"
 DEFAULT_LOOM: Final = ".eventloom"
 DEFAULT_SESSION: Final = "default"
 FSYNC_POLICIES: Final = ("always", "interval", "off")
+EMBEDDING_PROVIDERS: Final = ("auto", "hash", "openai", "local-http", "sentence-transformers", "none")
 
 _FROM_PROFILE: Final = frozenset(
-    {"PROJECTION_BACKEND", "EVENTLOOM_PATH", "EVENTLOOM_THREAD", "EMBEDDED_GRAPH_PATH", "QUERY_DEFAULT_LIMIT"}
+    {
+        "PROJECTION_BACKEND",
+        "EVENTLOOM_PATH",
+        "EVENTLOOM_THREAD",
+        "EMBEDDED_GRAPH_PATH",
+        "QUERY_DEFAULT_LIMIT",
+        "CONTEXT_VERBATIM_ENABLED",
+        "CONTEXT_VERBATIM_SLOTS",
+    }
 )
 _INSIDE_PROJECT: Final = frozenset({"EVENTLOOM_PATH", "EMBEDDED_GRAPH_PATH"})
 _YES: Final = frozenset({"1", "true", "yes", "on"})
 _NO: Final = frozenset({"0", "false", "no", "off", ""})
 _LONGEST_NUMBER: Final = 18
 _LARGEST_PROFILE_BYTES: Final = 64 * 1024
+
+
+@dataclass(frozen=True, slots=True)
+class EmbeddingSettings:
+    """Where vectors come from. None of it is taken from a project's own file: texts and keys go where it says.
+
+    Attributes:
+        enabled: Whether there are vectors at all (``EMBEDDING_ENABLED``).
+        provider: One of `EMBEDDING_PROVIDERS` (``EMBEDDING_PROVIDER``).
+        dimension: The dimension that vectors must have; None takes the model's own (``EMBEDDING_DIMENSION``).
+        openai_api_key: ``OPENAI_API_KEY``, or what the file that ``OPENAI_API_KEY_FILE`` names holds. Like the other
+            key it is read only where the provider needs it.
+        openai_model: ``OPENAI_EMBEDDING_MODEL``.
+        openai_base_url: ``OPENAI_BASE_URL``.
+        http_url: Where ``local-http`` posts texts to (``EMBEDDING_HTTP_URL``).
+        http_model: The model that it names (``EMBEDDING_HTTP_MODEL``).
+        http_api_key: Its bearer token (``EMBEDDING_HTTP_API_KEY``, ``EMBEDDING_HTTP_API_KEY_FILE``).
+        sentence_transformer_model: A name or a folder (``EMBEDDING_SENTENCE_TRANSFORMER_MODEL``).
+    """
+
+    enabled: bool = True
+    provider: str = "auto"
+    dimension: int | None = None
+    openai_api_key: str | None = field(default=None, repr=False)
+    openai_model: str = "text-embedding-3-small"
+    openai_base_url: str = "https://api.openai.com/v1"
+    http_url: str | None = None
+    http_model: str | None = None
+    http_api_key: str | None = field(default=None, repr=False)
+    sentence_transformer_model: str = "sentence-transformers/all-MiniLM-L6-v2"
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,6 +80,9 @@ class Settings:
         projection_backend: Graph back end (``PROJECTION_BACKEND``).
         graph_path: File of the embedded graph (``EMBEDDED_GRAPH_PATH``); None puts it into the loom.
         query_default_limit: Hits in an answer (``QUERY_DEFAULT_LIMIT``).
+        context_verbatim_enabled: Whether a checkout always quotes the best exact-word matches
+            (``CONTEXT_VERBATIM_ENABLED``).
+        context_verbatim_slots: How many of them (``CONTEXT_VERBATIM_SLOTS``).
         fsync: When appends are synced: ``always``, ``interval`` or ``off`` (``EVENTLOOM_FSYNC``).
         max_event_bytes: Limit for one encoded payload (``EVENTLOOM_MAX_EVENT_BYTES``).
         search_language: Whose word stems the search index takes (``SEARCH_LANGUAGE``).
@@ -53,6 +95,7 @@ class Settings:
         forgetting_enabled: Whether payloads can be sealed so that they can be forgotten (``FORGETTING_ENABLED``).
         forgetting_kek_path: File of the key-encryption key (``FORGETTING_KEK_PATH``); None puts it beside the vault,
             in the state folder.
+        embedding: Where vectors come from.
     """
 
     eventloom_path: Path = Path(DEFAULT_LOOM)
@@ -60,6 +103,8 @@ class Settings:
     projection_backend: str = "embedded"
     graph_path: Path | None = None
     query_default_limit: int = 10
+    context_verbatim_enabled: bool = True
+    context_verbatim_slots: int = 1
     fsync: str = "always"
     max_event_bytes: int = 1024 * 1024
     search_language: str = "english"
@@ -69,6 +114,7 @@ class Settings:
     checkpoint_seconds: int = 300
     forgetting_enabled: bool = False
     forgetting_kek_path: Path | None = None
+    embedding: EmbeddingSettings = EmbeddingSettings()
 
     @property
     def embedded_graph_path(self) -> Path:
@@ -79,6 +125,16 @@ class Settings:
     def search_path(self) -> Path:
         """Folder of the search index, inside the loom."""
         return self.eventloom_path / "projections" / "search"
+
+    @property
+    def forward_path(self) -> Path:
+        """File of the forward index, inside the loom."""
+        return self.eventloom_path / "projections" / "forward.sqlite"
+
+    @property
+    def vectors_path(self) -> Path:
+        """Folder of the vectors, inside the loom."""
+        return self.eventloom_path / "projections" / "vectors"
 
 
 def load_settings(
@@ -122,6 +178,8 @@ def load_settings(
         projection_backend=projection_backend or values.get("PROJECTION_BACKEND", "embedded"),
         graph_path=(here if "EMBEDDED_GRAPH_PATH" in set_outside else base) / graph_path if graph_path else None,
         query_default_limit=_number(values, "QUERY_DEFAULT_LIMIT", 10, low=1, high=1_000),
+        context_verbatim_enabled=_flag({"CONTEXT_VERBATIM_ENABLED": "true", **values}, "CONTEXT_VERBATIM_ENABLED"),
+        context_verbatim_slots=_number(values, "CONTEXT_VERBATIM_SLOTS", 1, low=0, high=20),
         fsync=_choice(values, "EVENTLOOM_FSYNC", "always", FSYNC_POLICIES),
         max_event_bytes=_number(values, "EVENTLOOM_MAX_EVENT_BYTES", 1024 * 1024, low=1_024, high=32 * 1024 * 1024),
         search_language=values.get("SEARCH_LANGUAGE", "english").lower(),
@@ -131,6 +189,26 @@ def load_settings(
         checkpoint_seconds=_number(values, "EVENTLOOM_CHECKPOINT_SECONDS", 300, low=0, high=31_536_000),
         forgetting_enabled=_flag(values, "FORGETTING_ENABLED"),
         forgetting_kek_path=here / kek_path if (kek_path := set_outside.get("FORGETTING_KEK_PATH")) else None,
+        embedding=_embedding(set_outside),
+    )
+
+
+def _embedding(values: Mapping[str, str]) -> EmbeddingSettings:
+    default = EmbeddingSettings()
+    provider = _choice(values, "EMBEDDING_PROVIDER", default.provider, EMBEDDING_PROVIDERS)
+    return EmbeddingSettings(
+        enabled=_flag({"EMBEDDING_ENABLED": "true", **values}, "EMBEDDING_ENABLED"),
+        provider=provider,
+        dimension=_number(values, "EMBEDDING_DIMENSION", 0, low=1, high=8_192) or None,
+        openai_api_key=_secret(values, "OPENAI_API_KEY") if provider == "openai" else None,
+        openai_model=values.get("OPENAI_EMBEDDING_MODEL", default.openai_model),
+        openai_base_url=values.get("OPENAI_BASE_URL", default.openai_base_url),
+        http_url=values.get("EMBEDDING_HTTP_URL"),
+        http_model=values.get("EMBEDDING_HTTP_MODEL"),
+        http_api_key=_secret(values, "EMBEDDING_HTTP_API_KEY") if provider == "local-http" else None,
+        sentence_transformer_model=values.get(
+            "EMBEDDING_SENTENCE_TRANSFORMER_MODEL", default.sentence_transformer_model
+        ),
     )
 
 

@@ -9,33 +9,39 @@ from __future__ import annotations
 import asyncio
 import contextlib
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from functools import partial
+from functools import cached_property, partial
 from pathlib import Path
 from types import TracebackType
-from typing import Any, Final, TypeVar
+from typing import TYPE_CHECKING, Any, Final, TypeVar
 
 from zaxy.clock import Clock, SystemClock
 from zaxy.config import Settings, load_settings
-from zaxy.errors import ProjectionError
+from zaxy.embedding.choose import choose_embedder
+from zaxy.errors import ProjectionError, UnavailableError
 from zaxy.eventloom.event import Draft, Event
 from zaxy.eventloom.log import as_draft
 from zaxy.eventloom.loom import CheckpointPolicy, Eventloom
 from zaxy.eventloom.writer import FsyncPolicy, WriterOptions
 from zaxy.ids import check_session_id
-from zaxy.projections.backends import GraphBackend, SearchBackend, check_graph_backend
+from zaxy.projections.backends import ForwardBackend, GraphBackend, SearchBackend, check_graph_backend
 from zaxy.projections.background import BackgroundCatchup
 from zaxy.projections.catchup import Catchup
 from zaxy.projections.search.analysis import analyzer
 from zaxy.projections.tier import Tier
+from zaxy.projections.vectors.background import BackgroundFilling
 from zaxy.services.capture.sink import LoomSink
 from zaxy.services.governance.invalidation import Invalidated, InvalidationService
 from zaxy.services.operations.inspection import InspectionService, LoomStatus
 from zaxy.services.operations.projection_status import ProjectionStatus, ProjectionStatusService
-from zaxy.services.recall.checkout import CheckoutService
-from zaxy.services.recall.query import RecallService
+from zaxy.services.recall.checkout import CheckoutOptions, CheckoutService
+from zaxy.services.recall.near import StoredVectors
+from zaxy.services.recall.query import RecallService, Tiers
 from zaxy.services.recall.question import Filters, NamesArgument
 from zaxy.services.recall.results import Answer, Packet
 from zaxy.vocabulary.registry import extract
+
+if TYPE_CHECKING:
+    from zaxy.projections.vectors.filling import VectorFiller
 
 Progress = Callable[[int, int | None], None]
 ResultT = TypeVar("ResultT")
@@ -70,15 +76,45 @@ class Memory:
         terms = analyzer(settings.search_language)
         search = Tier(SearchBackend(settings.search_path, terms))
         graph = Tier(GraphBackend(settings.embedded_graph_path, terms))
-        self.catchup = Catchup(self.loom, [search, graph], extract)
+        self.forward = Tier(ForwardBackend(settings.forward_path, terms))
+        self.catchup = Catchup(self.loom, [search, graph, self.forward], extract)
+        self.chosen_embedder = choose_embedder(settings.embedding)
+        """The model that makes vectors, or why there is none."""
         self.recall = RecallService(
-            self.loom, self.catchup, search=search, graph=graph, analyzer=terms, extract=extract, clock=self.clock
+            self.loom,
+            self.catchup,
+            tiers=Tiers(search, graph, self.forward),
+            vectors=StoredVectors(lambda: self.vectors, self.chosen_embedder.reason),
+            analyzer=terms,
+            extract=extract,
+            clock=self.clock,
         )
-        self.checkouts = CheckoutService(self.loom, self.recall)
+        slots = settings.context_verbatim_slots if settings.context_verbatim_enabled else 0
+        self.checkouts = CheckoutService(self.loom, self.recall, extract, CheckoutOptions(verbatim_slots=slots))
         self.inspection = InspectionService(self.loom)
-        self.projections = ProjectionStatusService(self.catchup, search, graph)
+        self.projections = ProjectionStatusService(self.catchup, search, graph, self.forward)
         self.invalidation = InvalidationService(self.loom, self._ask_fresh_graph, self.clock)
         self.sink = LoomSink(self.loom)
+
+    @cached_property
+    def vectors(self) -> VectorFiller | None:
+        """The stored vectors and what fills them in; None when no model is chosen. Opened at the first use."""
+        embedder = self.chosen_embedder.embedder
+        if embedder is None:
+            return None
+        from zaxy.projections.vectors.filling import VectorFiller
+
+        return VectorFiller(self.loom, self.settings.vectors_path, embedder, extract)
+
+    def embed(self, progress: Progress | None = None, *, from_scratch: bool = False) -> int:
+        """Give every event that has none its vector, now, and return how many got one. As `VectorFiller.fill_all`.
+
+        Raises:
+            UnavailableError: No model is chosen, or it did not answer.
+        """
+        if self.vectors is None:
+            raise UnavailableError(f"there are no vectors: {self.chosen_embedder.reason}", remedy="name a model")
+        return self.vectors.fill_all(progress, from_scratch=from_scratch)
 
     def _ask_fresh_graph(self, question: Callable[[Any], Any]) -> Any:
         self.catchup.refresh()
@@ -148,7 +184,14 @@ class MemoryFabric:
     def _wire(self, settings: Settings, clock: Clock | None) -> None:
         self.memory = Memory(settings, clock=clock)
         self._background = BackgroundCatchup(self.memory.catchup)
-        self.memory.sink = LoomSink(self.memory.loom, self._background.note)
+        self._filling = BackgroundFilling(lambda: self.memory.vectors)
+        self.memory.sink = LoomSink(self.memory.loom, self._note)
+        self._filling.note()
+
+    def _note(self, events: int) -> None:
+        """Let the stores take in what was recorded, in the background."""
+        self._background.note(events)
+        self._filling.note()
 
     async def _run(self, call: Callable[..., ResultT], *arguments: Any, **named: Any) -> ResultT:
         return await asyncio.to_thread(partial(call, *arguments, **named))
@@ -207,7 +250,7 @@ class MemoryFabric:
 
     async def _commit(self, drafts: Sequence[Draft], session_id: str | None) -> list[Event]:
         outcomes = await self._run(self.memory.loom.commit, self._session(session_id), drafts)
-        self._background.note(len(outcomes))
+        self._note(len(outcomes))
         return [outcome.event for outcome in outcomes]
 
     async def query(
@@ -241,6 +284,8 @@ class MemoryFabric:
         session_id: NamesArgument = None,
         token_budget: int = 2_000,
         as_of: str | None = None,
+        *,
+        since: str | None = None,
         **filters: Any,
     ) -> Packet:
         """Return the cited packet that an agent reads before a turn.
@@ -250,13 +295,15 @@ class MemoryFabric:
             session_id: Ids or globs of sessions; None means all of them.
             token_budget: How long the packet's text may be, in estimated tokens.
             as_of: World time, RFC 3339; None means now.
+            since: Also tell what changed since then: the citation of an event, or an RFC 3339 time.
             **filters: As `query`.
 
         Raises:
-            InvalidInputError: The question, a filter or the budget cannot be used.
+            InvalidInputError: The question, a filter, the budget or ``since`` cannot be used.
+            NotFoundError: There is no event at the citation.
         """
         asked = Filters(session_id=session_id, as_of=as_of, **filters)
-        return await self._run(self.memory.checkouts.checkout, text, asked, token_budget=token_budget)
+        return await self._run(self.memory.checkouts.checkout, text, asked, token_budget=token_budget, since=since)
 
     async def replay(
         self, session_id: str | None = None, *, from_seq: int = 1, to_seq: int | None = None
@@ -303,7 +350,7 @@ class MemoryFabric:
             invalid_at=invalid_at,
             reason=reason,
         )
-        self._background.note(1)
+        self._note(1)
         return done
 
     async def status(self, *, verify: bool = True) -> LoomStatus:
@@ -330,8 +377,13 @@ class MemoryFabric:
         """Bring the durable stores up to the log now; False when another process is doing so."""
         return await self._run(self.memory.catchup.catch_up)
 
+    async def embed(self, progress: Progress | None = None) -> int:
+        """Give every event that has none its vector, now, and return how many got one. As `Memory.embed`."""
+        return await self._run(self.memory.embed, progress)
+
     async def close(self) -> None:
         """Finish what runs in the background and release all files."""
+        await self._run(self._filling.close)
         await self._run(self._background.close)
         await self._run(self.memory.settle)
         self.memory.close()

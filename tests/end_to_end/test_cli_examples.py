@@ -161,7 +161,7 @@ def test_the_example_in_the_help_runs(
 
 
 def shell(folder: Path) -> dict[str, str]:
-    return environment(PATH=f"{folder / 'bin'}:/usr/local/bin:/usr/bin:/bin", **home(folder))
+    return environment(EMBEDDING_PROVIDER="hash", PATH=f"{folder / 'bin'}:/usr/local/bin:/usr/bin:/bin", **home(folder))
 
 
 def runs(folder: Path, lines: list[str], *, silent: bool = False) -> None:

@@ -46,7 +46,7 @@ def test_the_runbook_holds_from_init_to_status(tmp_path: Path) -> None:
     assert "Integrity: OK" in status
     assert "graph (embedded): current" in status
     graph = json.loads(ok("memory", "status", "--eventloom-path", ".eventloom", "--graph", "--json", *backend))
-    assert [projection["lag_events"] for projection in graph["projections"]] == [0, 0]
+    assert [projection["lag_events"] for projection in graph["projections"]] == [0, 0, 0]
     assert graph["total_events"] == 3
 
 

@@ -25,7 +25,8 @@ ERAS = ("2026-07-28", "legacy")
 @asynccontextmanager
 async def connected(folder: Path, *, mode: str = "auto", **environment: str) -> AsyncIterator[Client]:
     """A client of a server of its own, whose standard error goes to ``errors.txt`` in the folder."""
-    parameters = StdioServerParameters(command=sys.executable, args=[*SERVE], cwd=folder, env=environment)
+    told = {"EMBEDDING_PROVIDER": "none", **environment}
+    parameters = StdioServerParameters(command=sys.executable, args=[*SERVE], cwd=folder, env=told)
     with (folder / "errors.txt").open("a") as errors:
         async with Client(stdio_client(parameters, errlog=errors), mode=mode, read_timeout_seconds=60) as client:
             yield client

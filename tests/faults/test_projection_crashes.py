@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from fault_processes import Say, start
-from zaxy.config import Settings
+from zaxy.config import EmbeddingSettings, Settings
 from zaxy.eventloom.event import Draft
 from zaxy.eventloom.loom import Eventloom
 from zaxy.fabric import Memory
@@ -23,7 +23,7 @@ WORDS = ("llama", "alpaca", "goal", "vicuna")
 
 
 def memory_at(folder: Path) -> Memory:
-    return Memory(Settings(eventloom_path=folder, fsync="off"))
+    return Memory(Settings(eventloom_path=folder, fsync="off", embedding=EmbeddingSettings(enabled=False)))
 
 
 def answers(memory: Memory, warnings: list[str] | None = None) -> list[list[tuple[str, str, str]]]:
@@ -106,7 +106,7 @@ def write_words(folder: Path, writer: int, acknowledged: Path) -> Callable[[Say]
             for number in range(APPENDS):
                 word = f"w{writer}n{number}w"
                 session_id = f"own-{writer}" if number % 2 else "shared"
-                memory.loom.append(session_id, "transcript.turn", "ann", {"content": word})
+                memory.loom.append(session_id, "note.taken", "ann", {"content": word})
                 os.write(descriptor, f"{word}\n".encode())
                 if number % 5 == writer:
                     memory.catchup.catch_up()

@@ -22,7 +22,7 @@ from trust_histories import SESSIONS, WORD, History, JumpingClock, as_text
 from trust_processes import run_limited
 
 from fault_processes import Say, start
-from zaxy.config import Settings
+from zaxy.config import EmbeddingSettings, Settings
 from zaxy.eventloom.event import Event
 from zaxy.eventloom.loom import Eventloom
 from zaxy.eventloom.writer import FsyncPolicy, WriterOptions
@@ -202,8 +202,9 @@ def test_projections_fed_bit_by_bit_have_the_digest_of_those_built_at_once_in_ra
 
 
 def memory_in(folder: Path, clock: JumpingClock) -> Memory:
-    """Open the loom in a folder as a new process would."""
-    return Memory(Settings(eventloom_path=folder / "loom", fsync="off"), clock=clock)
+    """Open the loom in a folder as a new process would, without vectors."""
+    without = EmbeddingSettings(enabled=False)
+    return Memory(Settings(eventloom_path=folder / "loom", fsync="off", embedding=without), clock=clock)
 
 
 def answers(memory: Memory, moments: Sequence[int]) -> Iterable[object]:
@@ -268,14 +269,13 @@ def test_stores_on_disk_fed_bit_by_bit_have_the_digest_of_rebuilt_ones_in_random
                 assert memory.catchup.tail_events() == 0
             assert memory.catchup.warnings() == []
         shutil.rmtree(folder)
-    figure(
-        f"{cases:,} random histories in tantivy and LadybugDB, {steps:,} steps: fed, anew, rebuilt twice, one digest"
-    )
+    figure(f"{cases:,} random histories in all stores, {steps:,} steps: fed, anew, rebuilt twice, one digest")
 
 
 # ---- lost, stale, tampered with
 
 Damage = Callable[[Path, Path, random.Random], None]
+STORES = ("search", "embedded.kuzu", "forward.sqlite")
 
 
 def store_files(projections: Path) -> list[Path]:
@@ -287,7 +287,7 @@ def lose_everything(projections: Path, older: Path, chance: random.Random) -> No
 
 
 def lose_one_store(projections: Path, older: Path, chance: random.Random) -> None:
-    name = chance.choice(("search", "embedded.kuzu"))
+    name = chance.choice(STORES)
     path = projections / name
     shutil.rmtree(path) if path.is_dir() else path.unlink()
 
@@ -317,7 +317,7 @@ def bring_everything_back_from_an_older_copy(projections: Path, older: Path, cha
 
 
 def bring_one_store_back_from_an_older_copy(projections: Path, older: Path, chance: random.Random) -> None:
-    name = chance.choice(("search", "embedded.kuzu"))
+    name = chance.choice(STORES)
     lose = projections / name
     if lose.is_dir():
         shutil.rmtree(lose)
@@ -357,6 +357,10 @@ def flip_a_bit_of_the_graph(projections: Path, older: Path, chance: random.Rando
     flip_a_bit([projections / "embedded.kuzu"], chance)
 
 
+def flip_a_bit_of_the_forward_index(projections: Path, older: Path, chance: random.Random) -> None:
+    flip_a_bit([projections / "forward.sqlite"], chance)
+
+
 def flip_a_bit(paths: Sequence[Path], chance: random.Random) -> None:
     path = chance.choice(paths)
     data = bytearray(path.read_bytes())
@@ -387,6 +391,7 @@ DAMAGES: tuple[Damage, ...] = (
     take_the_stores_of_another_loom,
     flip_a_bit_of_the_search_index,
     flip_a_bit_of_the_graph,
+    flip_a_bit_of_the_forward_index,
     change_words_in_the_graph,
 )
 
@@ -482,7 +487,7 @@ def test_a_rebuild_gives_the_same_digest_whatever_the_stores_were_before(
         ended = run_limited(look, cpu_seconds=60)
         assert ended.failure == "", damage.__name__
         assert ended.answer == [settled.digest] * 2, damage.__name__
-    figure(f"{len(chosen)} damaged pairs of stores rebuilt twice: one digest, that of the log read anew")
+    figure(f"{len(chosen)} damaged sets of stores rebuilt twice: one digest, that of the log read anew")
 
 
 def test_stores_that_another_process_writes_meanwhile_are_never_set_aside(

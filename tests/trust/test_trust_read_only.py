@@ -37,6 +37,7 @@ READING = {
     "log witness list": ("log", "witness", "list"),
     "memory checkout": ("memory", "checkout", "alpaca"),
     "memory diff": ("memory", "diff", "--session-id", "work"),
+    "memory inferred-status": ("memory", "inferred-status"),
     "memory log": ("memory", "log"),
     "memory status": ("memory", "status", "--graph"),
     "query": ("query", "alpaca"),
@@ -45,7 +46,10 @@ READING = {
 }
 """Each of them answers with exit code 0."""
 
-SAME = ("checkout", "log consistency", "log verify", "memory diff", "memory log", "query", "replay", "status")
+SAME = (
+    *("checkout", "log consistency", "log verify", "memory diff", "memory inferred-status", "memory log"),
+    *("query", "replay", "status"),
+)
 """These answer as they do where the loom may be written."""
 
 WRITING = {
@@ -68,6 +72,7 @@ ELSEWHERE = {
     "log witness remove": "needs a witness",
     "log witness serve": "is of a witness's own folder",
     "log witness trust": "is of a witness's own folder",
+    "memory re-embed": "writes what can be made again, and no log",
     "reproject": "writes what can be made again, and no log",
     "serve": "runs until it is ended",
 }

@@ -214,3 +214,12 @@ def test_a_flag_is_read_as_people_write_it(text: str, tmp_path: Path) -> None:
 def test_a_flag_that_is_neither_yes_nor_no_is_refused(tmp_path: Path) -> None:
     with pytest.raises(InvalidInputError, match="FORGETTING_ENABLED"):
         load(tmp_path, FORGETTING_ENABLED="perhaps")
+
+
+def test_places_for_exact_words_in_a_checkout_are_one_unless_set(tmp_path: Path) -> None:
+    assert (load(tmp_path).context_verbatim_enabled, load(tmp_path).context_verbatim_slots) == (True, 1)
+    settings = load(tmp_path, CONTEXT_VERBATIM_ENABLED="off", CONTEXT_VERBATIM_SLOTS="3")
+    assert (settings.context_verbatim_enabled, settings.context_verbatim_slots) == (False, 3)
+    for name, value in (("CONTEXT_VERBATIM_ENABLED", "maybe"), ("CONTEXT_VERBATIM_SLOTS", "21")):
+        with pytest.raises(InvalidInputError, match=name):
+            load(tmp_path, **{name: value})

@@ -47,7 +47,7 @@ async def test_the_example_of_the_readme_works_as_it_is_written() -> None:
     assert (hit.content, set(hit.scores), dict(hit.metadata)) == ("...", {"lexical"}, {})
     assert hit.score > 0
     assert packet.text
-    assert [fact.name for fact in packet.facts] == ["Ship"]
+    assert [fact.name for fact in packet.working_set] == ["Ship"]
     assert packet.quality.token_budget == 2_000
     assert packet.warnings == ()
     assert packet.evidence == ()

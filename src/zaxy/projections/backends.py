@@ -9,10 +9,13 @@ from typing import Final
 
 from zaxy.errors import InvalidInputError, MissingDependencyError
 from zaxy.files.durable import rename_beside
+from zaxy.projections.forward.layered import LayeredForward
+from zaxy.projections.forward.memory import MemoryForward
+from zaxy.projections.forward.sqlite_index import SqliteForward
 from zaxy.projections.graph.ladybug_store import LadybugGraph
 from zaxy.projections.graph.layered import LayeredGraph
 from zaxy.projections.graph.memory import MemoryGraph
-from zaxy.projections.protocols import GraphReader
+from zaxy.projections.protocols import ForwardReader, GraphReader
 from zaxy.projections.search.analysis import Analyzer
 from zaxy.projections.search.layered import LayeredSearch
 from zaxy.projections.search.memory import MemorySearch
@@ -50,6 +53,37 @@ class SearchBackend:
 
     def set_aside(self) -> Path | None:
         return _set_aside(self.path)
+
+
+@dataclass(frozen=True, slots=True)
+class ForwardBackend:
+    """The forward index: SQLite in one file.
+
+    Attributes:
+        path: The file.
+        text_analyzer: Turns text into terms.
+    """
+
+    path: Path
+    text_analyzer: Analyzer
+    name: str = "forward"
+
+    def exists(self) -> bool:
+        return self.path.exists()
+
+    def open(self, resolve: Resolve | None) -> SqliteForward:
+        return SqliteForward(self.path, text_analyzer=self.text_analyzer, read_only=resolve is None)
+
+    def memory(self) -> MemoryForward:
+        return MemoryForward(self.text_analyzer)
+
+    def layered(self, base: SqliteForward | None, tail: MemoryForward) -> ForwardReader:
+        return tail if base is None else LayeredForward(base, tail)
+
+    def set_aside(self) -> Path | None:
+        moved = _set_aside(self.path)
+        _set_aside(self.path.with_name(f"{self.path.name}-journal"))
+        return moved
 
 
 @dataclass(frozen=True, slots=True)

@@ -69,6 +69,8 @@ class Catchup:
         self._lost = False
         self._waiting: dict[str, LogStat] = {}
         """Logs that were found to have grown and were not read yet; whichever thread comes first reads them."""
+        for tier in self._tiers:
+            tier.read_again = self._read_again
 
     # ---- before an answer
 
@@ -91,11 +93,20 @@ class Catchup:
             if behind > TAIL_BYTES:
                 self._catch_up_or_wait(progress)
             with self.lock:
-                for session_id, stat in list(self._waiting.items()):
-                    self._read_tail(session_id, stat)
-                    del self._waiting[session_id]
+                self._read_waiting()
                 if not self._lost:
                     return  # else a store was given up meanwhile, and all that it held is to be read again
+
+    def _read_waiting(self) -> None:
+        for session_id, stat in list(self._waiting.items()):
+            self._read_tail(session_id, stat)
+            del self._waiting[session_id]
+
+    def _read_again(self) -> None:
+        """Read from the log what a store lost in the middle of an answer, however much; the asker holds the lock."""
+        self._refresh_tiers()
+        self._waiting.update(self._pending())
+        self._read_waiting()
 
     def _refresh_tiers(self) -> None:
         for tier in self._tiers:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Protocol
+from typing import NamedTuple, Protocol
 
 from zaxy.ids import EventRef
 from zaxy.projections.selection import Selection
@@ -137,6 +137,59 @@ class SearchIndex(Projection, Protocol):
             limit: At most so many.
         """
         ...
+
+
+class ForwardRow(NamedTuple):
+    """What one memory event holds. Numbers stay packed: thousands of rows become columns for one question, at once.
+
+    Attributes:
+        session_id: Its session.
+        seq: Its place there.
+        event_type: Such as ``transcript.turn``.
+        actor: The event's actor.
+        speaker: Who said it, as the payload tells, else the actor.
+        figures: Moments, flags and counts: see `zaxy.projections.forward.features.Figures`.
+        terms: Little-endian 64-bit numbers, sorted, one a term: ``digest << 8 | min(count, 255)``.
+    """
+
+    session_id: str
+    seq: int
+    event_type: str
+    actor: str
+    speaker: str
+    figures: bytes
+    terms: bytes
+
+
+Range = tuple[str, int, int]
+"""Events of one session: its id, the first and the last sequence number, both inclusive."""
+
+
+class ForwardReader(Protocol):
+    """Tells what events hold, by their place."""
+
+    def rows(self, ranges: Sequence[Range]) -> list[ForwardRow]:
+        """Return the memory events in these ranges, ordered as the ranges are, then by seq. Housekeeping has no row.
+
+        Args:
+            ranges: Any number of ranges that do not overlap.
+        """
+        ...
+
+    def endings(self, ranges: Sequence[Range]) -> dict[EventRef, list[tuple[int, int]]]:
+        """Return ``(moment, recorded_at)`` of each ending of an event in these ranges, in any order.
+
+        An ending counts wherever it was recorded, and whether or not the event that it ends has a row.
+        """
+        ...
+
+    def row_count(self) -> int:
+        """Return how many events have a row."""
+        ...
+
+
+class ForwardIndex(Projection, ForwardReader, Protocol):
+    """A forward index that is fed from the log. Reads see what `apply` committed."""
 
 
 @dataclass(frozen=True, slots=True)

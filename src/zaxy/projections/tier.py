@@ -86,6 +86,8 @@ class Tier(Generic[DurableT, MemoryT, ViewT_co]):
         self._given_up = False
         self.went_back = False
         """Whether the durable layer lost something since this was last set to False."""
+        self.read_again: Callable[[], None] = lambda: None
+        """Called when that happens in the middle of an answer: reads what was lost from the log into the tail."""
         self._base: DurableT | None = None
         self._tail: MemoryT = backend.memory()
         self._meanings: dict[str, list[Meaning]] = {}
@@ -222,7 +224,8 @@ class Tier(Generic[DurableT, MemoryT, ViewT_co]):
     def ask(self, question: Callable[[ViewT_co], AnswerT]) -> AnswerT:
         """Return what ``question`` finds in both layers read as one.
 
-        A commit by another process may change the store under a reader; the question is then asked again.
+        A commit by another process may change the store under a reader, and damage may show only now; the question is
+        then asked again.
 
         Raises:
             ProjectionError: The store cannot be read.
@@ -233,9 +236,11 @@ class Tier(Generic[DurableT, MemoryT, ViewT_co]):
             except ProjectionError:
                 if not self.refresh() or attempt == _READ_ATTEMPTS - 1:
                     raise
-                continue
-            if not self.refresh():
-                break
+            else:
+                if not self.refresh():
+                    break
+            if self.went_back:
+                self.read_again()
         return answer
 
     def close(self) -> None:

@@ -35,7 +35,18 @@ _REPLACED = (
 )
 _CHECKPOINTS = {"EVENTLOOM_CHECKPOINT_EVENTS": "0", "EVENTLOOM_CHECKPOINT_SECONDS": "0"}
 _MEASURED = frozenset(
-    {"score", "lexical", "graph", "coverage", "lag_bytes", "documents", "entities", "statements", "relations"}
+    {
+        "score",
+        "lexical",
+        "graph",
+        "coverage",
+        "confidence",
+        "lag_bytes",
+        "documents",
+        "entities",
+        "statements",
+        "relations",
+    }
 )
 
 GOAL = ("append", "goal.created", "--actor", "ann", "--payload", '{"title": "Ship the parser"}')
@@ -71,6 +82,7 @@ COMMANDS: dict[str, tuple[str, ...]] = {
     "log_key_show": ("log", "key", "show"),
     "log_consistency": ("log", "consistency", "kept.note", "latest"),
     "log_recover": ("log", "recover"),
+    "memory_inferred_status": ("memory", "inferred-status"),
     "doctor": ("doctor",),
     "log_witness_list": ("log", "witness", "list"),
     "log_verify_findings": ("log", "verify", "--offline"),
@@ -113,7 +125,8 @@ def _loom() -> Eventloom:
 
 
 def _run(*words: str) -> Result:
-    environment = {**dict.fromkeys(_SETTINGS), **_CHECKPOINTS, "XDG_STATE_HOME": str(Path.cwd() / "state")}
+    alone = {"EMBEDDING_PROVIDER": "none", "XDG_STATE_HOME": str(Path.cwd() / "state")}
+    environment = {**dict.fromkeys(_SETTINGS), **_CHECKPOINTS, **alone}
     return CliRunner().invoke(cli, words, env=environment, prog_name="zaxy")
 
 

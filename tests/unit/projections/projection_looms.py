@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from zaxy.clock import parse_time
-from zaxy.config import Settings
+from zaxy.config import EmbeddingSettings, Settings
 from zaxy.eventloom.loom import Eventloom
 from zaxy.fabric import Memory
 from zaxy.projections.protocols import GraphReader
@@ -49,13 +49,19 @@ class SetClock:
 
 
 def memory_at(folder: Path, clock: SetClock | None = None, *, fsync: str = "off") -> Memory:
-    """Open the loom in ``folder`` as a new process would."""
-    return Memory(Settings(eventloom_path=folder / "loom", fsync=fsync), clock=clock)
+    """Open the loom in ``folder`` as a new process would, without vectors."""
+    settings = Settings(eventloom_path=folder / "loom", fsync=fsync, embedding=EmbeddingSettings(enabled=False))
+    return Memory(settings, clock=clock)
 
 
 def tell(memory: Memory, session_id: str, text: str, *, actor: str = "ann", **more: Any) -> str:
     """Record a turn and return its citation."""
     return memory.loom.append(session_id, "transcript.turn", actor, {"content": text, **more}).citation
+
+
+def note(memory: Memory, session_id: str, text: str) -> str:
+    """Record what is no turn, so that it answers for its own words only, and return its citation."""
+    return memory.loom.append(session_id, "note.taken", "ann", {"content": text}).citation
 
 
 def fill(loom: Eventloom, sessions: Mapping[str, int]) -> None:

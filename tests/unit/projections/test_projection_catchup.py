@@ -6,7 +6,7 @@ import threading
 from pathlib import Path
 
 import pytest
-from projection_looms import SetClock, ask, asked, digest, fill, log_path, memory_at, refs, tell
+from projection_looms import SetClock, ask, asked, digest, fill, log_path, memory_at, note, refs, tell
 
 from zaxy.errors import BusyError
 from zaxy.eventloom.loom import Eventloom
@@ -53,6 +53,7 @@ def test_after_catching_up_nothing_is_left_in_the_tail_and_no_store_lags(tmp_pat
         assert {name: (lag.events, lag.sessions) for name, lag in memory.catchup.lag().items()} == {
             "search": (99, 4),
             "graph": (99, 4),
+            "forward": (99, 4),
         }
         taken: list[int] = []
         assert memory.catchup.catch_up(lambda done, _: taken.append(done))
@@ -97,7 +98,7 @@ def test_a_query_in_the_middle_of_a_long_catch_up_sees_every_event_that_came_bef
         log = memory.loom.log("s")
         log.append_many(
             [
-                {"event_type": "transcript.turn", "actor": "ann", "payload": {"content": f"llama{n} " + "x" * 300}}
+                {"event_type": "note.taken", "actor": "ann", "payload": {"content": f"llama{n} " + "x" * 300}}
                 for n in range(2_600)
             ]
         )
@@ -116,7 +117,7 @@ def test_a_query_in_the_middle_of_a_long_catch_up_sees_every_event_that_came_bef
 def test_a_query_sees_every_event_while_another_process_rebuilds(tmp_path: Path) -> None:
     loom = Eventloom(tmp_path / "loom")
     loom.log("s").append_many(
-        [{"event_type": "transcript.turn", "actor": "ann", "payload": {"content": f"llama{n}"}} for n in range(2_100)]
+        [{"event_type": "note.taken", "actor": "ann", "payload": {"content": f"llama{n}"}} for n in range(2_100)]
     )
     with memory_at(tmp_path) as theirs, memory_at(tmp_path) as mine:
         theirs.catchup.catch_up()
@@ -170,19 +171,19 @@ def test_while_another_process_holds_the_writers_lock_every_event_is_still_seen(
     fill(Eventloom(tmp_path / "loom"), SESSIONS)
     with memory_at(tmp_path) as memory:
         memory.catchup.catch_up()
-        tell(memory, "b", "llama")
-        for name in ("search", "embedded.kuzu"):
+        note(memory, "b", "llama")
+        for told, name in enumerate(("search", "embedded.kuzu", "forward.sqlite"), start=2):
             held = try_lock(tmp_path / "loom" / "projections" / f"{name}.catch-up.lock")
             assert held is not None
             try:
                 assert memory.catchup.catch_up() is False
                 with pytest.raises(BusyError):
                     memory.catchup.rebuild()
-                tell(memory, "b", "llama again")
-                assert len(asked(memory, "llama")) >= 2
+                note(memory, "b", "llama again")
+                assert len(asked(memory, "llama")) == told
             finally:
                 unlock(held)
-        assert len(asked(memory, "llama")) == 3
+        assert len(asked(memory, "llama")) == 4
         assert memory.catchup.catch_up() is True
 
 
@@ -195,7 +196,7 @@ def test_threads_that_ask_and_append_at_once_each_see_what_was_acknowledged(tmp_
             try:
                 barrier.wait()
                 for number in range(12):
-                    tell(memory, name, f"llama{name}{number}")
+                    note(memory, name, f"llama{name}{number}")
                     assert asked(memory, f"llama{name}{number}") == {(name, number + 1)}
                     if number == 6:
                         memory.catchup.catch_up()

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import shutil
+import sqlite3
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
@@ -13,9 +15,9 @@ from tempfile import TemporaryDirectory
 import ladybug
 import pytest
 import tantivy
-from projection_looms import ask, asked, digest, fill, log_path, memory_at, tell
+from projection_looms import ask, asked, digest, fill, log_path, memory_at, note, tell
 
-from zaxy.config import Settings
+from zaxy.config import EmbeddingSettings, Settings
 from zaxy.errors import InvalidInputError, MissingDependencyError
 from zaxy.eventloom.loom import Eventloom
 from zaxy.fabric import Memory
@@ -76,6 +78,33 @@ def empty_graph(folder: Path) -> None:
     (projections(folder) / "embedded.kuzu").write_bytes(b"")
 
 
+def damage_forward(folder: Path) -> None:
+    (projections(folder) / "forward.sqlite").write_bytes(b"garbage" * 5_000)
+
+
+def wipe_rows_of_forward(folder: Path) -> None:
+    """Leave the first page, which says whether the file was changed, and wipe all others."""
+    path = projections(folder) / "forward.sqlite"
+    data = path.read_bytes()
+    page = int.from_bytes(data[16:18], "big")
+    path.write_bytes(data[:page] + b"\xff" * (len(data) - page))
+
+
+def foreign_forward(folder: Path) -> None:
+    path = projections(folder) / "forward.sqlite"
+    path.unlink()
+    with contextlib.closing(sqlite3.connect(path)) as database:
+        database.execute("CREATE TABLE theirs (id TEXT)")
+
+
+def empty_forward(folder: Path) -> None:
+    (projections(folder) / "forward.sqlite").write_bytes(b"")
+
+
+def remove_forward(folder: Path) -> None:
+    (projections(folder) / "forward.sqlite").unlink()
+
+
 def remove_all(folder: Path) -> None:
     shutil.rmtree(projections(folder))
 
@@ -89,6 +118,11 @@ DAMAGES = (
     damage_graph,
     foreign_graph,
     empty_graph,
+    damage_forward,
+    wipe_rows_of_forward,
+    foreign_forward,
+    empty_forward,
+    remove_forward,
 )
 
 
@@ -113,7 +147,10 @@ def test_a_store_that_a_new_process_cannot_use_is_set_aside_and_rebuilt(
         assert memory.catchup.warnings() == []
 
 
-@pytest.mark.parametrize("damage", [damage_meta, foreign_cursor, foreign_index, damage_graph, foreign_graph])
+@pytest.mark.parametrize(
+    "damage",
+    [damage_meta, foreign_cursor, foreign_index, damage_graph, foreign_graph, damage_forward, foreign_forward],
+)
 def test_setting_a_store_aside_is_told_once_and_keeps_its_bytes(damage: Callable[[Path], None], tmp_path: Path) -> None:
     fill(Eventloom(tmp_path / "loom"), SESSIONS)
     with memory_at(tmp_path) as memory:
@@ -126,7 +163,21 @@ def test_setting_a_store_aside_is_told_once_and_keeps_its_bytes(damage: Callable
     assert [path for path in projections(tmp_path).iterdir() if ".set-aside-" in path.name]
 
 
-@pytest.mark.parametrize("damage", [damage_meta, remove_segments, foreign_cursor, damage_graph, remove_all])
+@pytest.mark.parametrize(
+    "damage",
+    [
+        damage_meta,
+        remove_segments,
+        foreign_cursor,
+        damage_graph,
+        damage_forward,
+        wipe_rows_of_forward,
+        foreign_forward,
+        empty_forward,
+        remove_forward,
+        remove_all,
+    ],
+)
 def test_a_store_that_is_damaged_or_removed_while_it_is_open_costs_no_answer(
     damage: Callable[[Path], None], tmp_path: Path
 ) -> None:
@@ -136,11 +187,26 @@ def test_a_store_that_is_damaged_or_removed_while_it_is_open_costs_no_answer(
         expected = digest(memory)
         damage(tmp_path)
         assert digest(memory) == expected
-        tell(memory, "b", "llama")
+        note(memory, "b", "llama")
         assert len(asked(memory, "llama")) == 1
         assert memory.catchup.catch_up()
         assert len(asked(memory, "llama")) == 1
         assert len(asked(memory, "parser")) > 5
+
+
+def test_a_forward_index_whose_damage_shows_only_in_the_middle_of_an_answer_costs_no_answer(tmp_path: Path) -> None:
+    fill(Eventloom(tmp_path / "loom"), SESSIONS)
+    with memory_at(tmp_path) as memory:
+        memory.catchup.catch_up()
+        expected = asked(memory, "parser")
+        assert len(expected) > 5
+    with memory_at(tmp_path) as memory:
+        memory.catchup.lag()  # opens the stores and reads none of their rows
+        wipe_rows_of_forward(tmp_path)
+        assert asked(memory, "parser") == expected
+        assert memory.catchup.catch_up()
+        assert asked(memory, "parser") == expected
+    assert [path for path in projections(tmp_path).iterdir() if path.name.startswith("forward.sqlite.set-aside-")]
 
 
 def test_a_store_that_another_process_set_aside_and_rebuilt_costs_no_answer(tmp_path: Path) -> None:
@@ -150,18 +216,20 @@ def test_a_store_that_another_process_set_aside_and_rebuilt_costs_no_answer(tmp_
         expected = digest(mine)
         damage_meta(tmp_path)
         damage_graph(tmp_path)
+        damage_forward(tmp_path)
         assert theirs.catchup.catch_up()
         assert digest(mine) == expected
         assert digest(theirs) == expected
 
 
 def test_the_stems_of_another_language_are_not_mixed_with_those_in_the_store(tmp_path: Path) -> None:
-    settings = Settings(eventloom_path=tmp_path / "loom", fsync="off")
-    with Memory(settings) as english:
+    with memory_at(tmp_path) as english:
         tell(english, "a", "die Häuser der Städte")
         english.catchup.catch_up()
         assert not asked(english, "Haus")
-    with Memory(Settings(eventloom_path=tmp_path / "loom", fsync="off", search_language="german")) as german:
+    without = EmbeddingSettings(enabled=False)
+    settings = Settings(eventloom_path=tmp_path / "loom", fsync="off", search_language="german", embedding=without)
+    with Memory(settings) as german:
         assert asked(german, "Haus") == {("a", 1)}
         german.catchup.catch_up()
         assert asked(german, "Haus") == {("a", 1)}
@@ -170,12 +238,14 @@ def test_the_stems_of_another_language_are_not_mixed_with_those_in_the_store(tmp
 READ = """
 import os, sys, tempfile
 from pathlib import Path
-from zaxy.config import Settings
+from zaxy.config import EmbeddingSettings, Settings
 from zaxy.fabric import Memory
 from zaxy.services.recall.question import Filters
 
+WITHOUT = EmbeddingSettings(enabled=False)
+
 def ask(loom):
-    with Memory(Settings(eventloom_path=loom)) as memory:
+    with Memory(Settings(eventloom_path=loom, embedding=WITHOUT)) as memory:
         for _ in range(2):
             answer = memory.recall.query("llama", Filters(), limit=100)
             packet = memory.checkouts.checkout("llama goal", Filters())
@@ -185,7 +255,7 @@ def ask(loom):
         memory.settle()
 
 with tempfile.TemporaryDirectory() as folder:
-    with Memory(Settings(eventloom_path=Path(folder))) as memory:
+    with Memory(Settings(eventloom_path=Path(folder), embedding=WITHOUT)) as memory:
         memory.loom.append("warm", "goal.created", "ann", {"title": "Import what is imported late"})
         memory.catchup.catch_up()
     list(ask(Path(folder)))
@@ -235,7 +305,7 @@ def test_a_loom_that_may_only_be_read_is_answered_from(caught_up: bool, open_fol
     assert ask_without_writing(open_folder / "loom") == ["3 1 lexical graph"] * 2
 
 
-@pytest.mark.parametrize("change", ["log deleted", "log cut", "search damaged", "graph damaged"])
+@pytest.mark.parametrize("change", ["log deleted", "log cut", "search damaged", "graph damaged", "forward damaged"])
 def test_a_loom_that_may_only_be_read_is_answered_from_its_log_where_a_store_does_not_fit(
     change: str, open_folder: Path
 ) -> None:
@@ -249,8 +319,10 @@ def test_a_loom_that_may_only_be_read_is_answered_from_its_log_where_a_store_doe
         log_path(open_folder, "b").write_bytes(b"")
     elif change == "search damaged":
         damage_meta(open_folder)
-    else:
+    elif change == "graph damaged":
         damage_graph(open_folder)
+    else:
+        damage_forward(open_folder)
     count = 3 if change.startswith("log") else 4
     assert ask_without_writing(open_folder / "loom") == [f"{count} 1 lexical graph"] * 2
 

@@ -11,6 +11,7 @@ import click
 
 from zaxy import __version__
 from zaxy.interfaces.cli.failure import INTERRUPTED, PIPE_CLOSED, show_failure
+from zaxy.interfaces.cli.inferred_command import inferred_status
 from zaxy.interfaces.cli.ingest_commands import ingest
 from zaxy.interfaces.cli.log_commands import doctor, log
 from zaxy.interfaces.cli.memory_commands import memory
@@ -82,6 +83,7 @@ _COMMANDS = (init, append, query, checkout, replay, memory, ingest, invalidate, 
 for _command in _COMMANDS:
     cli.add_command(_command)
 memory.add_command(checkout)
+memory.add_command(inferred_status)
 assert {prove.name, witness.name} <= set(log.commands)  # their modules add them to the group
 
 

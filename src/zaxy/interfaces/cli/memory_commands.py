@@ -129,3 +129,31 @@ def diff(place: Place, *, session_id: str | None, from_seq: int, to_seq: int | N
     say(f"Session {one_line(name)}: {counted(len(found.added), 'event')} from {from_seq} to {to_seq or 'the end'}")
     show_entries(found.added)
     return None
+
+
+@memory.command("re-embed")
+@click.option("--from-scratch", is_flag=True, help="Remove the stored vectors of the model first.")
+@place_options
+def re_embed(place: Place, *, from_scratch: bool) -> Outcome:
+    """Give every event its vector now.
+
+    A long-lived process does so in the background. Stopped at any moment, it goes on where it was.
+
+    \b
+    Example:
+      zaxy memory re-embed
+    """
+    with opened(place, must_exist=True) as opened_memory:
+        with ProgressBar("Embedding") as progress:
+            embedded = opened_memory.embed(progress, from_scratch=from_scratch)
+        assert opened_memory.vectors is not None  # else there was an error
+        coverage = opened_memory.vectors.coverage()
+        path = str(opened_memory.loom.path)
+    if place.as_json:
+        from zaxy.interfaces.serialize import to_json
+
+        say_json({"embedded_now": embedded, **to_json(coverage), "eventloom_path": path})
+        return None
+    say(f"Embedded {counted(embedded, 'event')} with {one_line(coverage.model)}")
+    say(f"With a vector: {counted(coverage.embedded, 'event')}; not looked at yet: {coverage.waiting:,}")
+    return None

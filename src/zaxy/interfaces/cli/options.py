@@ -18,6 +18,9 @@ if TYPE_CHECKING:
 Outcome = int | None
 """What a command returns: its exit code, None for 0."""
 
+Names = tuple[str, ...]
+"""What an option is called."""
+
 FunctionT = TypeVar("FunctionT", bound=Callable[..., Any])
 
 
@@ -45,8 +48,10 @@ class FilterOptions:
     actor: tuple[str, ...]
     as_of: str | None
     known_at: str | None
-    since: str | None
-    until: str | None
+    occurred_from: str | None
+    occurred_to: str | None
+    now: str | None
+    lanes: tuple[str, ...]
 
     def filters(self) -> Filters:
         """Return them as recall takes them; a filter that was not given lets everything pass."""
@@ -58,8 +63,10 @@ class FilterOptions:
             actors=self.actor or None,
             as_of=self.as_of,
             known_at=self.known_at,
-            occurred_from=self.since,
-            occurred_to=self.until,
+            occurred_from=self.occurred_from,
+            occurred_to=self.occurred_to,
+            now=self.now,
+            lanes=self.lanes or None,
         )
 
 
@@ -108,14 +115,28 @@ def place_options(function: FunctionT) -> FunctionT:
 
 def filter_options(function: FunctionT) -> FunctionT:
     """Add the options that narrow an answer; the command gets them as ``wanted``."""
+    return _with_filters(function, ("--occurred-from", "--since"), ("--occurred-to", "--until"))
+
+
+def packet_filter_options(function: FunctionT) -> FunctionT:
+    """Add the same options for a command whose ``--since`` means something else."""
+    return _with_filters(function, ("--occurred-from",), ("--occurred-to",))
+
+
+def _with_filters(function: FunctionT, occurred_from: Names, occurred_to: Names) -> FunctionT:
     command = _packed(FilterOptions, "wanted", function)
     for option in (
-        click.option("--until", callback=checked_time, metavar="TIME", help="Only what happened up to then."),
-        click.option("--since", callback=checked_time, metavar="TIME", help="Only what happened from then on."),
-        click.option("--known-at", callback=checked_time, metavar="TIME", help="Only what the log knew then."),
         click.option(
-            "--as-of", callback=checked_time, metavar="TIME", help="Ask for what was so at that time in the world."
+            "--lanes",
+            multiple=True,
+            metavar="NAMES",
+            help="Ways of finding, with commas: lexical, vector, graph, verbatim.  [default: all but verbatim]",
         ),
+        _moment(("--now",), "The moment of asking, by which 'last week' is understood.  [default: now]"),
+        _moment(occurred_to, "Only what happened up to then."),
+        _moment(occurred_from, "Only what happened from then on."),
+        _moment(("--known-at",), "Only what the log knew then."),
+        _moment(("--as-of",), "Ask for what was so at that time in the world."),
         click.option("--actor", multiple=True, metavar="NAME", help="Only of this actor or glob; repeatable."),
         click.option(
             "--type",
@@ -133,6 +154,11 @@ def filter_options(function: FunctionT) -> FunctionT:
     ):
         command = option(command)
     return command  # type: ignore[return-value]  # as above
+
+
+def _moment(names: Names, told: str) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
+    field = names[0].removeprefix("--").replace("-", "_")
+    return click.option(*names, field, callback=checked_time, metavar="TIME", help=told)
 
 
 def write_session_option(function: FunctionT) -> FunctionT:

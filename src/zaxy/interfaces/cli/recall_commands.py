@@ -10,12 +10,12 @@ from zaxy.interfaces.cli.options import (
     Outcome,
     Place,
     checked_text,
-    checked_time,
     filter_options,
+    packet_filter_options,
     place_options,
 )
 from zaxy.interfaces.cli.progress import ProgressBar
-from zaxy.interfaces.cli.render import show_answer
+from zaxy.interfaces.cli.render import explain_packet, show_answer
 from zaxy.interfaces.cli.text import say, say_json, warn
 
 
@@ -32,6 +32,7 @@ def query(place: Place, wanted: FilterOptions, text: str, *, limit: int | None, 
     Example:
       zaxy query "What are our goals?"
       zaxy query parser --type "goal.*" --since 2026-01-01 --limit 3 --explain
+      zaxy query "What did we decide last week?" --now 2026-03-02 --lanes lexical,graph
     """
     with opened(place, must_exist=True) as memory:
         count = memory.settings.query_default_limit if limit is None else limit
@@ -49,31 +50,32 @@ def query(place: Place, wanted: FilterOptions, text: str, *, limit: int | None, 
 @click.command()
 @click.argument("text", callback=checked_text, metavar="TEXT")
 @click.option(
-    "--session-id", multiple=True, metavar="ID", help="Only of this session or glob; repeatable.  [default: all]"
-)
-@click.option(
     "--budget", "--max-tokens", "budget", type=int, default=2_000, show_default=True, metavar="N", help="Most tokens."
 )
-@click.option("--as-of", callback=checked_time, metavar="TIME", help="Ask for what was so at that time in the world.")
+@click.option("--since", metavar="TIME", help="Also tell what changed since then: a time or the citation of an event.")
+@click.option("--explain", is_flag=True, help="Show the scores by lane and which lanes ran.")
+@packet_filter_options
 @place_options
-def checkout(place: Place, text: str, *, session_id: tuple[str, ...], budget: int, as_of: str | None) -> Outcome:
+def checkout(
+    place: Place, wanted: FilterOptions, text: str, *, budget: int, since: str | None, explain: bool
+) -> Outcome:
     """Print what an agent should read before a task.
 
-    Current facts and evidence, each line with its citation, within a token budget.
+    Current facts, what is open, and quoted evidence, each with its citation, within a token budget.
 
     \b
     Example:
       zaxy checkout "plan the release" --budget 500
+      zaxy checkout "plan the release" --since 2026-05-08T13:56:00Z
     """
-    from zaxy.services.recall.question import Filters
-
     with opened(place, must_exist=True) as memory:
-        filters = Filters(session_id=session_id or None, as_of=as_of)
-        packet = memory.checkouts.checkout(text, filters, token_budget=budget)
+        packet = memory.checkouts.checkout(text, wanted.filters(), token_budget=budget, since=since)
         if place.as_json:
             say_json(packet)
         else:
             warn(packet.warnings)
             say(packet.text)
+            if explain:
+                explain_packet(packet)
         settle(memory)
     return None

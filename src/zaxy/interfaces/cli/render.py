@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from zaxy.eventloom.event import Event
     from zaxy.services.operations.inspection import LogEntry, LoomStatus, SessionStatus
     from zaxy.services.operations.projection_status import ProjectionStatus
-    from zaxy.services.recall.results import Answer, Hit
+    from zaxy.services.recall.results import Answer, Hit, Packet
 
 
 def show_answer(answer: Answer, *, explain: bool) -> None:
@@ -27,9 +27,28 @@ def show_answer(answer: Answer, *, explain: bool) -> None:
         say(hit_block(hit, rank, width, explain=explain))
     if explain:
         say()
+        for sentence in answer.understood:
+            say(f"Understood: {one_line(sentence)}")
         say(f"Lanes: {', '.join(answer.lanes) or 'none'}")
+        for lane, reason in answer.skipped.items():
+            say(f"Lane {lane} did not run: {one_line(reason)}")
         for warning in answer.warnings:
             say(f"Warning: {one_line(warning)}")
+
+
+def explain_packet(packet: Packet) -> None:
+    """Print what the evidence of a packet scored, which lanes ran and how far it can be relied on."""
+    say()
+    for hit in packet.evidence:
+        say(f"{one_line(hit.citation)}  {hit.score:.4f}  scores: {_scores(hit)}")
+    say(f"Lanes: {', '.join(packet.quality.lanes) or 'none'}")
+    say(
+        f"Verdict: {packet.quality.verdict}  coverage: {packet.quality.coverage:.3f}  omitted: {packet.quality.omitted}"
+    )
+
+
+def _scores(hit: Hit) -> str:
+    return "  ".join(f"{lane} {score:.4f}" for lane, score in hit.scores.items())
 
 
 def hit_block(hit: Hit, rank: int, width: int | None, *, explain: bool) -> str:
@@ -40,9 +59,8 @@ def hit_block(hit: Hit, rank: int, width: int | None, *, explain: bool) -> str:
     lines = [f"{rank}. {hit.score:.4f}  {one_line(hit.actor)}  {one_line(date)}  {one_line(hit.event_type)}{where}"]
     lines.append(block(hit.content, "   ", width))
     if explain:
-        scores = "  ".join(f"{lane} {score:.4f}" for lane, score in hit.scores.items())
         facts = "  ".join(f"{name}: {one_line(value)}" for name, value in hit.metadata.items())
-        lines += [f"   scores: {scores}", *([f"   {facts}"] if facts else [])]
+        lines += [f"   scores: {_scores(hit)}", *([f"   {facts}"] if facts else [])]
     return "\n".join([*lines, f"   {one_line(hit.citation)}"])
 
 

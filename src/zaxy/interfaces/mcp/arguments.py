@@ -71,6 +71,8 @@ class ArgumentChecker:
             return f"{self._tool} has no argument named {shown(unknown)}; it has {', '.join(self._known)}"
         if rule == "type":
             return f"{self._tool}: {name or 'arguments'} must be {_KINDS.get(wanted, wanted)}"
+        if rule == "enum":
+            return f"{self._tool}: {name} must be one of {', '.join(wanted)}"
         return f"{self._tool}: {name} must be {_BOUNDS[rule].format(wanted)}"
 
 

@@ -47,11 +47,8 @@ def _hit_line(number: int, hit: Hit) -> str:
 
 
 def packet_text(packet: Packet) -> str:
-    """Return a checkout packet's own text, and how far to rely on it."""
-    quality = packet.quality
-    verdict = f"Verdict: {quality.verdict}; {quality.coverage:.0%} of the question's terms are covered"
-    omitted = f"; {quality.omitted} more hits did not fit" if quality.omitted else ""
-    return "\n".join([packet.text, f"{verdict}{omitted}.", *_warnings(packet.warnings)])
+    """Return a checkout packet's own text, which says itself how far to rely on it, and never exceeds its budget."""
+    return packet.text
 
 
 def replay_text(session_id: str, events: Sequence[Event], next_from_seq: int | None, warnings: Sequence[str]) -> str:

@@ -16,7 +16,7 @@ class ProjectionStatus:
     """One projection.
 
     Attributes:
-        name: ``search`` or ``graph``.
+        name: ``search``, ``graph`` or ``forward``.
         backend: What stands behind it.
         path: Where it lies.
         state: ``current``, ``behind`` (the rest is read from the log), ``missing`` (all of it is) or ``unavailable``.
@@ -43,12 +43,16 @@ class ProjectionStatusService:
         catchup: Knows how far they are.
         search: The search projection.
         graph: The graph projection.
+        forward: The forward index.
     """
 
-    def __init__(self, catchup: Catchup, search: Tier[Any, Any, Any], graph: Tier[Any, Any, Any]) -> None:
+    def __init__(
+        self, catchup: Catchup, search: Tier[Any, Any, Any], graph: Tier[Any, Any, Any], forward: Tier[Any, Any, Any]
+    ) -> None:
         self._catchup = catchup
         self._search = search
         self._graph = graph
+        self._forward = forward
 
     def status(self) -> tuple[ProjectionStatus, ...]:
         """Return how each projection stands."""
@@ -57,6 +61,7 @@ class ProjectionStatusService:
         for tier, backend, count in (
             (self._search, "tantivy", lambda view: {"documents": view.documents()}),
             (self._graph, "embedded", _graph_sizes),
+            (self._forward, "sqlite", lambda view: {"rows": view.row_count()}),
         ):
             lag = lags[tier.name]
             state = "missing" if not tier.backend.exists() else "behind" if lag.events else "current"

@@ -1,9 +1,9 @@
-"""The ways of finding candidates. Each lane gives scores between 0 and 1 for events; fusion adds them up."""
+"""The ways of finding candidates. Each lane gives scores between 0 and 1 for events; the ranking puts them in order."""
 
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from typing import Final, Protocol
 
 from zaxy.ids import EventRef
@@ -12,11 +12,6 @@ from zaxy.projections.protocols import Candidate, Entity, GraphReader, Statement
 from zaxy.projections.search.bm25 import inverse_document_frequency
 from zaxy.projections.selection import Selection
 from zaxy.services.recall.question import Question
-
-LEXICAL: Final = "lexical"
-GRAPH: Final = "graph"
-WEIGHTS: Final = {LEXICAL: 1.0, GRAPH: 0.5}
-"""How much each lane counts. Words decide; the graph lifts what is currently so about the things that are named."""
 
 _ENTITIES_A_TERM: Final = 50
 _ENTITIES: Final = 20
@@ -100,13 +95,3 @@ def current_entities(
         if len(found) >= limit:
             break
     return found
-
-
-def fuse(lanes: Mapping[str, Mapping[EventRef, float]]) -> list[tuple[EventRef, float, dict[str, float]]]:
-    """Return every candidate with its weighted sum and its parts, best first; ties by session and seq."""
-    parts: dict[EventRef, dict[str, float]] = defaultdict(dict)
-    for name, scores in lanes.items():
-        for ref, score in scores.items():
-            parts[ref][name] = score
-    fused = [(ref, sum(WEIGHTS[name] * score for name, score in part.items()), part) for ref, part in parts.items()]
-    return sorted(fused, key=lambda item: (-item[1], item[0]))

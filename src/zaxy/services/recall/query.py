@@ -1,9 +1,10 @@
-"""Answering a question: lanes, fusion, and a check of every hit against the log before it is shown."""
+"""Answering a question: lanes, ranking, and a check of every hit against the log before it is shown."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
-from typing import Any, Final
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Any, Final
 
 from zaxy.clock import Clock
 from zaxy.errors import UnavailableError
@@ -16,19 +17,40 @@ from zaxy.projections.protocols import GraphReader
 from zaxy.projections.search.analysis import Analyzer
 from zaxy.projections.selection import Selection
 from zaxy.projections.tier import Tier
-from zaxy.services.recall.lanes import GRAPH, LEXICAL, fuse, graph_lane, lexical_lane
-from zaxy.services.recall.question import Filters, Question, parse_question
+from zaxy.services.recall.finding import Finder, Found, VectorLane
+from zaxy.services.recall.question import LEXICAL, VERBATIM, Filters, Question, parse_question, telling_terms
 from zaxy.services.recall.results import Answer, Hit
 from zaxy.services.recall.verbatim import quote
 from zaxy.vocabulary.model import SINGLE_VALUED_ENTITY_TYPES, Extraction, Role
 
-_POOL: Final = 3
-_POOL_EXTRA: Final = 20
+if TYPE_CHECKING:
+    from zaxy.services.recall.ranking.ranker import Ranking
+    from zaxy.services.recall.ranking.reading import Reading
+
+_POOL: Final = 200
+_POOL_A_HIT: Final = 3
 _POOL_GROWTH: Final = 6
 _LARGEST_POOL: Final = 2_000
+_ANCHOR_POOL: Final = 50
+_DAY_MICROSECONDS: Final = 86_400_000_000
 
-SearchTier = Tier[Any, Any, Any]
+AnyTier = Tier[Any, Any, Any]
 Progress = Callable[[int, int | None], None]
+
+
+@dataclass(frozen=True, slots=True)
+class Tiers:
+    """The projections that answers come from.
+
+    Attributes:
+        search: Finds events by their words.
+        graph: Knows what is so.
+        forward: What candidates and their neighbours hold.
+    """
+
+    search: AnyTier
+    graph: AnyTier
+    forward: AnyTier
 
 
 class RecallService:
@@ -37,8 +59,8 @@ class RecallService:
     Args:
         loom: The log, which every hit is read from.
         catchup: Keeps the projections up.
-        search: The search projection.
-        graph: The graph projection.
+        tiers: The projections.
+        vectors: The vector lane.
         analyzer: Turns questions into terms.
         extract: What an event means.
         clock: What "now" is.
@@ -49,16 +71,17 @@ class RecallService:
         loom: Eventloom,
         catchup: Catchup,
         *,
-        search: SearchTier,
-        graph: SearchTier,
+        tiers: Tiers,
+        vectors: VectorLane,
         analyzer: Analyzer,
         extract: Callable[[Event], Extraction],
         clock: Clock,
     ) -> None:
         self._loom = loom
         self._catchup = catchup
-        self._search = search
-        self._graph = graph
+        self._search, self._graph, self._forward = tiers.search, tiers.graph, tiers.forward
+        self._vectors = vectors
+        self._finder = Finder(tiers.search, tiers.graph, vectors, self._text_of)
         self._extract = extract
         self.analyzer = analyzer
         self.clock = clock
@@ -75,50 +98,111 @@ class RecallService:
         Raises:
             InvalidInputError: The question, a filter or the limit cannot be used.
         """
-        question = parse_question(text, filters, limit=limit, now=self.clock.now(), analyzer=self.analyzer)
+        question = self._parse(text, filters, limit)
         self._catchup.refresh(progress)
         with self._catchup.lock:
-            pool = question.limit * _POOL + _POOL_EXTRA
-            lanes, failed, whole = self._run_lanes(question, pool)
-            hits, lost = self._hits(question, lanes)
-            while len(hits) < question.limit and not whole and pool < _LARGEST_POOL:
+            reading = self._read(question)
+            pool = max(_POOL, question.limit * _POOL_A_HIT)
+            found, ranking = self._rank(question, reading, pool)
+            hits, lost = self._hits(question, found, ranking)
+            while len(hits) < question.limit and not found.whole and pool < _LARGEST_POOL:
                 pool *= _POOL_GROWTH  # much of what was found is history: look further down
-                lanes, failed, whole = self._run_lanes(question, pool)
-                hits, lost = self._hits(question, lanes)
-        warnings = [*self._catchup.warnings(), *failed, *lost]
+                found, ranking = self._rank(question, reading, pool)
+                hits, lost = self._hits(question, found, ranking)
+        warnings = [*self._catchup.warnings(), *found.failed, *lost]
+        understood = (*question.time.told(), *ranking.told())
         sessions = question.selection.sessions
         if not hits and sessions is not None and not any(name in sessions for name in self._loom.sessions()):
             warnings.append("no session of this loom has the name that was asked for")
-        return Answer(text, tuple(hits), tuple(lanes), tuple(dict.fromkeys(warnings)))
+        return Answer(text, tuple(hits), tuple(found.lanes), tuple(dict.fromkeys(warnings)), found.skipped, understood)
 
-    def _run_lanes(self, question: Question, pool: int) -> tuple[dict[str, dict[EventRef, float]], list[str], bool]:
-        """Return the lanes that ran, why others did not, and whether the words found fewer events than ``pool``."""
-        lanes: dict[str, dict[EventRef, float]] = {}
-        warnings = []
-        for name, tier, ask in (
-            (LEXICAL, self._search, lambda view: lexical_lane(view, question, pool)),
-            (GRAPH, self._graph, lambda view: graph_lane(view, question)),
-        ):
-            try:
-                lanes[name] = tier.ask(ask)
-            except UnavailableError as error:
-                warnings.append(f"the {name} lane did not run: {error}")
-        return lanes, warnings, len(lanes.get(LEXICAL, ())) < pool
+    def rank(self, text: str, filters: Filters, *, limit: int = 10) -> Ranking:
+        """Return all candidates of a question with their features, in order; nothing is read from the log.
 
-    def _hits(self, question: Question, lanes: Mapping[str, Mapping[EventRef, float]]) -> tuple[list[Hit], list[str]]:
+        Raises:
+            InvalidInputError: As `query`.
+        """
+        question = self._parse(text, filters, limit)
+        self._catchup.refresh()
+        with self._catchup.lock:
+            return self._rank(question, self._read(question), _POOL)[1]
+
+    def _parse(self, text: str, filters: Filters, limit: int) -> Question:
+        return parse_question(text, filters, limit=limit, now=self.clock.now(), analyzer=self.analyzer)
+
+    def _read(self, question: Question) -> Reading:
+        """Return what the question asks for. An event that it tells the time from is looked for first."""
+        from zaxy.services.recall.ranking.reading import Reading
+
+        asked = question.time
+        spans = [(span.start, span.end) for span in asked.spans]
+        if asked.anchor is not None and asked.anchor.span is None:
+            day = self._day_of(asked.anchor.text, question)
+            spans += [asked.anchor.window(*day)] if day else []
+        elif asked.anchor is not None and asked.anchor.span is not None:
+            spans = [asked.anchor.window(asked.anchor.span.start, asked.anchor.span.end)]
+        order = {"latest": 1, "first": -1}.get(asked.order or "", 0)
+        return Reading.of(question.text, asks_when=asked.asks_when, order=order, spans=spans)
+
+    def _day_of(self, phrase: str, question: Question) -> tuple[int, int] | None:
+        """Return the day of what is found first for a phrase, or None when nothing shares a word with it."""
+        from zaxy.services.recall.ranking.reading import Reading
+
+        inner = replace(question, text=phrase, terms=telling_terms(phrase, self.analyzer))
+        found, ranking = self._rank(inner, Reading.of(phrase), _ANCHOR_POOL)
+        if not found.lanes.get(LEXICAL) or not ranking.refs:
+            return None
+        event = self._loom.read(ranking.refs[0])
+        if event is None:
+            return None
+        start = event.occurred_moment // _DAY_MICROSECONDS * _DAY_MICROSECONDS
+        return start, start + _DAY_MICROSECONDS
+
+    def _rank(self, question: Question, reading: Reading, pool: int) -> tuple[Found, Ranking]:
+        from zaxy.projections.forward.passages import read_passages
+        from zaxy.services.recall.ranking.ranker import CONTEXT, candidates, exact_order, rank
+
+        found = self._finder.find(question, pool)
+        if question.lanes == {VERBATIM}:
+            return found, exact_order(found.lanes.get(VERBATIM, {}))
+        refs = {ref for scores in found.lanes.values() for ref in scores}
+        passages = self._forward.ask(
+            lambda view: read_passages(view, refs, question.terms, question.selection, radius=CONTEXT)
+        )
+        cosines = None
+        if found.query_vector is not None:
+            cosines = self._vectors.cosines(found.query_vector, passages)
+        return found, rank(
+            passages,
+            candidates(passages, refs),
+            reading=reading,
+            terms=question.terms,
+            figures=self._search.ask(lambda view: view.statistics(question.terms)),
+            cosines=cosines,
+            lanes=found.lanes,
+        )
+
+    def _text_of(self, ref: EventRef) -> str | None:
+        event = self._loom.read(ref)
+        return None if event is None else quote(event)
+
+    def _hits(self, question: Question, found: Found, ranking: Ranking) -> tuple[list[Hit], list[str]]:
         hits: list[Hit] = []
         lost: list[str] = []
-        for ref, score, parts in fuse(lanes):
+        for ref, score in _in_order(question, found, ranking):
             if len(hits) >= question.limit:
                 break
             event = self._loom.read(ref)
             if event is None:
                 lost.append(f"event {ref.seq} of session {ref.session_id} is indexed, but the log does not hold it")
                 continue
-            if not _admits(question.selection, event):
-                continue
-            validity = self._validity(event, question.selection) if GRAPH in lanes else {}
+            try:
+                validity = self._validity(event, question.selection)
+            except UnavailableError as error:
+                lost.append(f"what is still so could not be looked up: {error}")
+                validity = {}
             if validity is not None:
+                parts = {name: scores[ref] for name, scores in found.lanes.items() if ref in scores}
                 hits.append(_hit(event, score, parts, validity))
         return hits, lost
 
@@ -152,16 +236,13 @@ class RecallService:
             return self._graph.ask(question)
 
 
-def _admits(selection: Selection, event: Event) -> bool:
-    """Whether an event that a lane found passes the filters that only the lexical lane applies by itself."""
-    return selection.admits(
-        event.session_id,
-        event.event_type,
-        event.actor,
-        event.occurred_moment,
-        event.recorded_moment,
-        housekeeping=False,
-    )
+def _in_order(question: Question, found: Found, ranking: Ranking) -> Iterable[tuple[EventRef, float]]:
+    """Yield what was found, best first; the memory's own bookkeeping, which has no features, comes last."""
+    yield from zip(ranking.refs, ranking.scores, strict=True)
+    if question.selection.housekeeping:
+        last, ranked = min(ranking.scores, default=0.0), set(ranking.refs)
+        rest = sorted((-score, ref) for ref, score in found.lanes.get(LEXICAL, {}).items() if ref not in ranked)
+        yield from ((ref, last - 1.0 - place) for place, (_, ref) in enumerate(rest))
 
 
 def _hit(event: Event, score: float, parts: Mapping[str, float], validity: Mapping[str, Any]) -> Hit:

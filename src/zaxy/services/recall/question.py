@@ -10,9 +10,20 @@ from zaxy.clock import parse_time
 from zaxy.errors import InvalidInputError
 from zaxy.projections.search.analysis import Analyzer
 from zaxy.projections.selection import Names, Selection
+from zaxy.vocabulary.dates import TimeQuestion, understand
 
 MAX_LIMIT: Final = 1_000
 MAX_QUERY_CHARACTERS: Final = 100_000
+
+LEXICAL: Final = "lexical"
+VECTOR: Final = "vector"
+GRAPH: Final = "graph"
+VERBATIM: Final = "verbatim"
+LANES: Final = (LEXICAL, VECTOR, GRAPH, VERBATIM)
+"""The ways of finding candidates; see `zaxy.services.recall.finding`."""
+
+DEFAULT_LANES: Final = frozenset({LEXICAL, VECTOR, GRAPH})
+_CHOOSE: Final = f"choose among {', '.join(LANES)}"
 
 NamesArgument = str | Iterable[str] | None
 
@@ -30,6 +41,10 @@ class Filters:
         occurred_from: Earliest time in the world, RFC 3339.
         occurred_to: Latest time in the world, RFC 3339.
         housekeeping: Whether the memory's own bookkeeping may be returned.
+        now: The moment of asking, RFC 3339, which "last week" in a question and what is current go by; None means the
+            clock's.
+        lanes: Which lanes are to look: ``lexical``, ``vector``, ``graph``, ``verbatim``, also several in one text with
+            commas between them; None means the first three.
     """
 
     session_id: NamesArgument = None
@@ -40,9 +55,40 @@ class Filters:
     occurred_from: str | None = None
     occurred_to: str | None = None
     housekeeping: bool = False
+    now: str | None = None
+    lanes: NamesArgument = None
+
+    def moment(self, clock_now: int) -> int:
+        """Return the moment of asking in microseconds.
+
+        Raises:
+            InvalidInputError: ``now`` cannot be read.
+        """
+        return clock_now if self.now is None else parse_time(self.now, what="now")
+
+    def chosen_lanes(self) -> frozenset[str]:
+        """Return which lanes are to look.
+
+        Raises:
+            InvalidInputError: There is no such lane, or none was named.
+        """
+        if self.lanes is None:
+            return DEFAULT_LANES
+        given = [self.lanes] if isinstance(self.lanes, str) else self.lanes
+        if not isinstance(given, Iterable):
+            raise InvalidInputError(f"lanes are a name or a list of names, not {given!r}"[:200], remedy=_CHOOSE)
+        chosen = frozenset(name.strip() for part in given for name in str(part).split(","))
+        unknown = sorted(chosen - set(LANES))
+        if unknown or not chosen:
+            told = f"there is no lane {unknown[0][:80]!r}" if unknown else "no lane is named"
+            raise InvalidInputError(told, remedy=_CHOOSE)
+        return chosen
 
     def selection(self, now: int) -> Selection:
         """Return the filters as projections take them.
+
+        Args:
+            now: What the clock says (microseconds); the filters' own ``now`` goes before it.
 
         Raises:
             InvalidInputError: A time or a name cannot be read.
@@ -59,7 +105,7 @@ class Filters:
             known_at=moment(self.known_at, "known_at"),
             occurred_from=moment(self.occurred_from, "occurred_from"),
             occurred_to=moment(self.occurred_to, "occurred_to"),
-            now=now,
+            now=self.moment(now),
             housekeeping=self.housekeeping,
         )
 
@@ -73,12 +119,16 @@ class Question:
         terms: Its distinct telling terms.
         selection: Which events may answer.
         limit: How many hits are wanted.
+        time: What it asks about time, relative to the selection's ``now``.
+        lanes: Which lanes are to look.
     """
 
     text: str
     terms: tuple[str, ...]
     selection: Selection
     limit: int
+    time: TimeQuestion
+    lanes: frozenset[str] = DEFAULT_LANES
 
 
 def parse_question(text: object, filters: Filters, *, limit: object, now: int, analyzer: Analyzer) -> Question:
@@ -88,7 +138,7 @@ def parse_question(text: object, filters: Filters, *, limit: object, now: int, a
         text: What is asked, up to 100,000 characters; of its terms the first 64 count.
         filters: Which events may answer.
         limit: How many hits are wanted, 1 to 1,000.
-        now: The moment of asking (microseconds).
+        now: What the clock says (microseconds); the filters may name another moment of asking.
         analyzer: Turns the text into terms.
 
     Raises:
@@ -102,7 +152,9 @@ def parse_question(text: object, filters: Filters, *, limit: object, now: int, a
         raise InvalidInputError(f"the question has {len(text):,} characters; the limit is {MAX_QUERY_CHARACTERS:,}")
     if not isinstance(limit, int) or isinstance(limit, bool) or not 1 <= limit <= MAX_LIMIT:
         raise InvalidInputError(f"the limit must be a number from 1 to {MAX_LIMIT:,}, not {limit!r}")
-    return Question(text, telling_terms(text, analyzer), filters.selection(now), limit)
+    selection = filters.selection(now)
+    asked = understand(text, selection.now)
+    return Question(text, telling_terms(text, analyzer), selection, limit, asked, filters.chosen_lanes())
 
 
 def telling_terms(text: str, analyzer: Analyzer) -> tuple[str, ...]:

@@ -21,7 +21,7 @@ class Hit:
         recorded_at: When the log learned it, RFC 3339 UTC.
         content: What was said, verbatim from the log.
         score: What the hits of one answer are ordered by; larger is better, not comparable between answers.
-        scores: The part of each lane, between 0 and 1.
+        scores: By lane that found it, between 0 and 1; empty for a turn that only stands beside one that was found.
         metadata: Further facts: ``status`` and ``entity`` where the event states something, ``matched`` terms.
     """
 
@@ -46,13 +46,17 @@ class Answer(Sequence[Hit]):
         query: The question.
         hits: The hits.
         lanes: Which lanes ran.
-        warnings: What the reader should know: a lane that did not run, a damaged log, a rebuilt store.
+        warnings: What the reader should know: a lane that failed, a damaged log, a rebuilt store.
+        skipped: Which other lanes did not run, and why.
+        understood: What the question was understood as, in short sentences.
     """
 
     query: str
     hits: tuple[Hit, ...]
     lanes: tuple[str, ...]
     warnings: tuple[str, ...] = ()
+    skipped: Mapping[str, str] = field(default_factory=dict)
+    understood: tuple[str, ...] = ()
 
     @overload
     def __getitem__(self, index: int) -> Hit: ...
@@ -80,7 +84,7 @@ class Fact:
         status: Its state, empty when none was said.
         valid_from: Since when, RFC 3339 UTC.
         valid_to: Until when, None while nothing is known to end it.
-        content: What was said, verbatim from the log.
+        content: What was said, verbatim from the log; a long text is shortened where a mark says so.
         citation: The sealed event that says so.
     """
 
@@ -94,21 +98,68 @@ class Fact:
 
 
 @dataclass(frozen=True, slots=True)
+class Change:
+    """One thing that the log learned since a moment: what is now said of something, or that a statement was ended.
+
+    Attributes:
+        entity_type: Such as ``goal``; empty for an ending.
+        name: Such as ``Ship the parser``; for an ending, the citations of what it ends.
+        status: Its state, empty when none was said; ``ended`` for what is no longer so.
+        event_type: Such as ``goal.completed``.
+        actor: Who says so.
+        recorded_at: When the log learned it, RFC 3339 UTC.
+        citation: The sealed event that says so.
+    """
+
+    entity_type: str
+    name: str
+    status: str
+    event_type: str
+    actor: str
+    recorded_at: str
+    citation: str
+
+
+@dataclass(frozen=True, slots=True)
+class Changes:
+    """What changed since an earlier checkout.
+
+    Attributes:
+        since: The citation or the time that was asked for.
+        items: Newest first, each thing once.
+        events: How many memory events were recorded since, of any kind.
+        sessions: In how many sessions.
+        complete: Whether all of them were looked at; False when there were too many.
+    """
+
+    since: str
+    items: tuple[Change, ...]
+    events: int
+    sessions: int
+    complete: bool
+
+
+@dataclass(frozen=True, slots=True)
 class Quality:
     """How far a packet can be relied on.
 
     Attributes:
         verdict: ``answer``, ``look_further`` or ``not_in_memory``.
-        coverage: Share of the question's telling terms that stand in the evidence, 0 to 1.
+        confidence: That the packet holds the answer, 0 to 1.
+        coverage: Share of the question's telling terms that stand together in one stretch of the evidence or in one
+            fact, 0 to 1.
         lanes: Which lanes ran.
+        skipped: Which other lanes did not run, and why.
         tokens: Estimated tokens of the packet's text (four characters a token).
         token_budget: What was asked for.
         omitted: Hits that were found and did not fit.
     """
 
     verdict: str
+    confidence: float
     coverage: float
     lanes: tuple[str, ...]
+    skipped: Mapping[str, str]
     tokens: int
     token_budget: int
     omitted: int
@@ -120,9 +171,12 @@ class Packet:
 
     Attributes:
         query: What it is for.
-        text: The packet as text: facts and evidence, each line with its citation.
-        facts: What is so now.
-        evidence: What was said, best first; only what fitted.
+        text: The packet as text. A heading of the evidence names the events below it: ``eventloom://s/events/3-5,9``.
+        facts: What is so now of the things that the question names, and the policies and preferences in force.
+        working_set: Goals, tasks, decisions, issues and hand-overs that are open, whatever is asked.
+        evidence: What was said, best first; only what is in the text. ``metadata["role"]`` of each is ``hit``,
+            ``verbatim`` (in for its exact words) or ``neighbour`` (in because the hit beside it depends on it).
+        changes: What changed since the checkout that the caller named, None when none was named.
         quality: How far to rely on it.
         warnings: What the reader should know.
     """
@@ -130,6 +184,8 @@ class Packet:
     query: str
     text: str
     facts: tuple[Fact, ...]
+    working_set: tuple[Fact, ...]
     evidence: tuple[Hit, ...]
+    changes: Changes | None
     quality: Quality
     warnings: tuple[str, ...] = ()

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import json
+import re
 from typing import Any, Final
 
 from zaxy.eventloom.event import RESERVED_PREFIX, Event
 
 _SPOKEN: Final = ("content", "text", "message")
 SEALED: Final = "[SEALED]"
+_WORD: Final = re.compile(r"\w+")
+_MOST_WORDS: Final = 64
 
 
 def quote(event: Event) -> str:
@@ -29,3 +32,24 @@ def quote(event: Event) -> str:
 
 def _shown(value: Any) -> str:
     return value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
+
+
+def exactness(asked: str, said: str) -> float:
+    """Return how much of a question stands in a text word for word: its longest run of words there, as a share of it.
+
+    Args:
+        asked: The question; its first 64 words count.
+        said: The text.
+
+    Returns:
+        1 when the text holds all of it in order, 0 when it holds at most one word of several.
+    """
+    wanted = _WORD.findall(asked.casefold())[:_MOST_WORDS]
+    places: dict[str, list[int]] = {}
+    for place, word in enumerate(wanted):
+        places.setdefault(word, []).append(place)
+    longest, runs = 0, dict[int, int]()
+    for word in _WORD.findall(said.casefold()):
+        runs = {place: runs.get(place - 1, 0) + 1 for place in places.get(word, ())}
+        longest = max(longest, *runs.values()) if runs else longest
+    return longest / len(wanted) if longest > 1 or longest == len(wanted) > 0 else 0.0

@@ -49,7 +49,11 @@ def test_no_hit_is_an_answer(folder: Path) -> None:
         (("--since", "2026-03-01"), {"Ship late", "Ship a note"}),
         (("--until", "2026-03-01"), {"Ship early"}),
         (("--as-of", "2026-03-01"), {"Ship early"}),
+        (("--occurred-from", "2026-03-01"), {"Ship late", "Ship a note"}),
+        (("--occurred-to", "2026-03-01"), {"Ship early"}),
         (("--known-at", "2026-03-01"), set()),
+        (("--lanes", "lexical"), {"Ship early", "Ship late", "Ship a note"}),
+        (("--now", "2026-07-01"), {"Ship early", "Ship late", "Ship a note"}),
     ],
 )
 def test_filters_narrow_the_answer(folder: Path, words: tuple[str, ...], titles: set[str]) -> None:
@@ -59,6 +63,47 @@ def test_filters_narrow_the_answer(folder: Path, words: tuple[str, ...], titles:
     answer(*note, "--occurred-at", "2026-06-01")
     hits = answer("query", "ship", *words)["hits"]
     assert {hit["content"].removeprefix("title: ") for hit in hits} == titles
+
+
+@pytest.mark.parametrize(
+    ("words", "titles"),
+    [
+        ((), {"Ship early", "Ship late", "Ship a note"}),
+        (("--session-id", "work"), {"Ship late"}),
+        (("--type", "note.*"), {"Ship a note"}),
+        (("--actor", "bob"), {"Ship a note"}),
+        (("--occurred-from", "2026-03-01"), {"Ship late", "Ship a note"}),
+        (("--occurred-to", "2026-03-01"), {"Ship early"}),
+        (("--as-of", "2026-03-01"), {"Ship early"}),
+        (("--known-at", "2026-03-01"), set()),
+    ],
+)
+def test_filters_narrow_a_packet(folder: Path, words: tuple[str, ...], titles: set[str]) -> None:
+    record("Ship early", "--occurred-at", "2026-01-01")
+    record("Ship late", "--occurred-at", "2026-05-01", "--session-id", "work")
+    note = ("append", "note.made", "--actor", "bob", "--payload", '{"title": "Ship a note"}', "--session-id", "other")
+    answer(*note, "--occurred-at", "2026-06-01")
+    evidence = answer("checkout", "ship", *words)["evidence"]
+    assert {hit["content"].removeprefix("title: ") for hit in evidence} == titles
+
+
+def test_now_is_the_moment_by_which_something_has_ended(folder: Path) -> None:
+    citation = record("Ship the parser")
+    assert zaxy("invalidate", citation, "--invalid-at", "2100-01-01").exit_code == 0
+    for command, member in (("query", "hits"), ("checkout", "evidence")):
+        assert len(answer(command, "parser", "--now", "2099-12-31T23:59:59Z")[member]) == 1
+        assert answer(command, "parser", "--now", "2100-01-01")[member] == []
+
+
+def test_explain_tells_of_a_packet_what_its_evidence_scored(folder: Path) -> None:
+    citation = record("Ship the parser")
+    shown = zaxy("checkout", "parser", "--explain").stdout
+    (scored,) = [line for line in shown.splitlines() if "scores: " in line]
+    assert scored.startswith(f"{citation}  ")
+    assert "lexical " in scored
+    assert "\nLanes: lexical, graph" in shown
+    assert "\nVerdict: answer  coverage: " in shown
+    assert "scores: " not in zaxy("checkout", "parser").stdout
 
 
 def test_a_read_without_a_session_searches_all_even_where_one_is_set_up(folder: Path) -> None:

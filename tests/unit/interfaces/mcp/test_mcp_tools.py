@@ -101,6 +101,56 @@ async def test_a_query_searches_all_sessions_or_those_it_names(calls: ToolCalls)
     assert await sessions(session_ids=["chat.1", "other"]) == ["chat.1", "other"]
 
 
+@pytest.mark.parametrize(
+    ("narrowing", "found"),
+    [
+        ({}, {"the piano is bought", "the piano is tuned", "sell the piano"}),
+        (
+            {"session_ids": ["home", "work"], "session_id": "other"},
+            {"the piano is bought", "the piano is tuned", "sell the piano"},
+        ),
+        ({"session_ids": ["h*"]}, {"the piano is tuned"}),
+        ({"event_types": ["goal.*"]}, {"sell the piano"}),
+        ({"actors": ["bob"]}, {"the piano is tuned"}),
+        ({"occurred_from": "2026-03-01"}, {"the piano is tuned", "sell the piano"}),
+        ({"occurred_to": "2026-03-01"}, {"the piano is bought"}),
+        ({"occurred_from": "2026-03-01", "occurred_to": "2026-05-15"}, {"the piano is tuned"}),
+        ({"known_at": "2020-01-01"}, set()),
+        ({"lanes": ["lexical"]}, {"the piano is bought", "the piano is tuned", "sell the piano"}),
+        ({"now": "2026-07-01"}, {"the piano is bought", "the piano is tuned", "sell the piano"}),
+    ],
+)
+async def test_a_query_and_a_checkout_are_narrowed_alike(
+    calls: ToolCalls, narrowing: dict[str, object], found: set[str]
+) -> None:
+    for event_type, actor, session_id, occurred_at, content in (
+        ("note.made", "ann", "work", "2026-01-01", "the piano is bought"),
+        ("note.made", "bob", "home", "2026-05-01", "the piano is tuned"),
+        ("goal.created", "ann", "other", "2026-06-01", "sell the piano"),
+    ):
+        await answer(
+            calls,
+            "memory_append",
+            event_type=event_type,
+            actor=actor,
+            payload={"content": content},
+            session_id=session_id,
+            occurred_at=occurred_at,
+        )
+    asked = await answer(calls, "memory_query", query="piano", **narrowing)
+    assert {hit["content"] for hit in asked["hits"]} == found
+    packet = await answer(calls, "memory_checkout", query="piano", **narrowing)
+    assert {hit["content"] for hit in packet["evidence"]} == found
+
+
+async def test_now_is_the_moment_by_which_something_has_ended(calls: ToolCalls) -> None:
+    told = await answer(calls, "memory_append", event_type="note.made", actor="ann", payload={"content": "the piano"})
+    await answer(calls, "memory_invalidate", citations=[told["citation"]], invalid_at="2100-01-01")
+    for tool, member in (("memory_query", "hits"), ("memory_checkout", "evidence")):
+        assert len((await answer(calls, tool, query="piano", now="2099-12-31"))[member]) == 1
+        assert (await answer(calls, tool, query="piano", now="2100-01-01"))[member] == []
+
+
 async def test_a_whole_number_may_be_written_with_a_point(calls: ToolCalls) -> None:
     await answer(calls, "memory_append", event_type="note.made", actor="ann", payload={"content": "the piano"})
     assert len((await answer(calls, "memory_query", query="piano", limit=1.0))["hits"]) == 1
@@ -216,7 +266,7 @@ async def test_a_long_replay_is_listed_in_part_and_says_so(memory: MemoryFabric,
 
 async def test_a_question_without_an_answer_says_so(calls: ToolCalls) -> None:
     assert await text_of(calls, "memory_query", query="pianos\n?") == "Nothing in memory answers: pianos ?"
-    assert "Verdict: not_in_memory; 0%" in await text_of(calls, "memory_checkout", query="pianos")
+    assert "Verdict: not_in_memory, confidence 0.00" in await text_of(calls, "memory_checkout", query="pianos")
 
 
 async def test_a_call_whose_client_gave_up_is_finished(memory: MemoryFabric, calls: ToolCalls) -> None:

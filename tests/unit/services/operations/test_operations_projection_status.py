@@ -26,9 +26,11 @@ def test_a_projection_is_missing_then_behind_then_current(tmp_path: Path) -> Non
         assert {name: (status.backend, status.state, status.lag_events) for name, status in found.items()} == {
             "search": ("tantivy", "current", 0),
             "graph": ("embedded", "current", 0),
+            "forward": ("sqlite", "current", 0),
         }
         assert found["search"].holds == {"documents": 4}
         assert found["graph"].holds == {"entities": 5, "statements": 5, "relations": 3}
+        assert found["forward"].holds == {"rows": 4}
         assert found["search"].path == str(tmp_path / "loom" / "projections" / "search")
         memory.loom.append("other", "transcript.turn", "bob", {"content": "hello again"})
         assert {(status.state, status.lag_events) for status in standing(memory).values()} == {("behind", 1)}

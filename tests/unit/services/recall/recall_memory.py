@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from zaxy.clock import parse_time
-from zaxy.config import Settings
+from zaxy.config import EmbeddingSettings, Settings
 from zaxy.eventloom.event import Event
 from zaxy.fabric import Memory
 from zaxy.services.recall.question import Filters
@@ -24,7 +24,8 @@ class RecallMemory:
     def __init__(self, folder: Path, *, caught_up: bool = False) -> None:
         self.moment = parse_time("2026-11-21T08:00:00Z")
         self.caught_up = caught_up
-        self.memory = Memory(Settings(eventloom_path=folder / "loom", fsync="off"), clock=self)
+        words_alone = EmbeddingSettings(enabled=False)
+        self.memory = Memory(Settings(eventloom_path=folder / "loom", fsync="off", embedding=words_alone), clock=self)
 
     def now(self) -> int:
         return self.moment
@@ -51,7 +52,7 @@ class RecallMemory:
     def contents(self, question: str, **filters: Any) -> list[str]:
         return [hit.content for hit in self.ask(question, **filters)]
 
-    def checkout(self, question: str, token_budget: int = 2_000, **filters: Any) -> Packet:
+    def checkout(self, question: str, token_budget: int = 2_000, *, since: str | None = None, **filters: Any) -> Packet:
         if self.caught_up:
             self.memory.catchup.catch_up()
-        return self.memory.checkouts.checkout(question, Filters(**filters), token_budget=token_budget)
+        return self.memory.checkouts.checkout(question, Filters(**filters), token_budget=token_budget, since=since)

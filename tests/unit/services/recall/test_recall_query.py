@@ -35,13 +35,12 @@ def test_a_hit_says_where_it_comes_from_and_quotes_the_log(memory: RecallMemory)
     assert (hit.occurred_at, hit.recorded_at) == ("2023-05-08T13:56:00Z", "2026-11-21T08:00:01.000000Z")
     assert hit.content == "The  parser\nis  done"
     assert hit.scores == {"lexical": 1.0}
-    assert hit.score == pytest.approx(1.0)
     assert memory.memory.loom.resolve(parse_citation(hit.citation)).hash == event.hash
 
 
 def test_an_answer_is_a_sequence_ordered_by_score(memory: RecallMemory) -> None:
     for text in ("parser", "parser and lexer", "parser and lexer and printer and so on"):
-        memory.turn(text)
+        memory.tell("note.taken", content=text)
     answer = memory.ask("parser")
     assert len(answer) == 3
     assert [hit.seq for hit in answer] == [1, 2, 3]
@@ -63,9 +62,9 @@ def test_the_same_question_gets_the_same_answer(memory: RecallMemory) -> None:
 def test_equal_events_are_cut_by_session_and_number(memory: RecallMemory) -> None:
     for session_id in ("c", "a", "b"):
         for _ in range(30):
-            memory.turn("the same words", session_id)
+            memory.tell("note.taken", session_id, content="the same words")
         memory.ask("words")
-    answer = memory.ask("words", limit=4)
+    answer = memory.ask("words", limit=4, lanes="lexical")
     assert [(hit.session_id, hit.seq) for hit in answer] == [("a", 1), ("a", 2), ("a", 3), ("a", 4)]
 
 
@@ -313,8 +312,50 @@ def test_a_question_of_any_characters_is_answered(question: str, memory: RecallM
 def test_a_question_without_telling_words_is_answered(question: str, memory: RecallMemory) -> None:
     memory.turn("llama")
     assert not memory.ask(question)
-    memory.turn("what is it")
+    memory.turn("what is it", "other")
     assert len(memory.ask("what is it")) == 1
+
+
+def test_the_turns_beside_a_found_one_are_in_the_answer_and_what_stands_further_off_is_not(
+    memory: RecallMemory,
+) -> None:
+    for text in ("one", "two", "Where is the llama?", "In the barn.", "five", "six"):
+        memory.turn(text)
+    found = memory.ask("llama")
+    assert {hit.seq for hit in found} == {1, 2, 3, 4, 5}
+    assert [set(hit.scores) for hit in found if hit.seq != 3] == [set()] * 4
+
+
+def test_the_verbatim_lane_alone_finds_what_was_said_word_for_word(memory: RecallMemory) -> None:
+    memory.turn("We ship the parser on Friday, whatever comes.")
+    memory.turn("On Friday the parser is shipped by us.", "other")
+    exact = memory.ask("ship the parser on friday", lanes="verbatim")
+    assert [hit.scores for hit in exact] == [{"verbatim": 1.0}, {"verbatim": 0.4}]
+    assert exact[0].content.startswith("We ship")
+    assert exact.lanes == ("verbatim",)
+
+
+def test_a_lane_that_is_left_out_does_not_look(memory: RecallMemory) -> None:
+    memory.tell("goal.created", title="Ship the parser")
+    assert memory.ask("goal parser", lanes="lexical").lanes == ("lexical",)
+    assert set(memory.ask("goal parser", lanes=["lexical", "graph"])[0].scores) == {"lexical", "graph"}
+
+
+def test_a_question_about_a_time_finds_the_turn_of_that_time_first(memory: RecallMemory) -> None:
+    memory.turn("We went to the market for plums.", "may", occurred_at="2026-05-10T10:00:00Z")
+    memory.turn("We went to the market for plums.", "july", occurred_at="2026-07-10T10:00:00Z")
+    assert memory.ask("What about the market in May 2026?")[0].session_id == "may"
+    assert memory.ask("What about the market in July 2026?")[0].session_id == "july"
+    assert memory.ask("What about the market last month?", now="2026-08-11T00:00:00Z")[0].session_id == "july"
+
+
+def test_a_time_can_be_told_from_an_event_that_is_found_first(memory: RecallMemory) -> None:
+    memory.turn("The regatta was wonderful.", "june", occurred_at="2026-06-20T10:00:00Z")
+    memory.turn("I cooked soup with leeks.", "before", occurred_at="2026-06-10T10:00:00Z")
+    memory.turn("I cooked soup with leeks.", "after", occurred_at="2026-06-21T10:00:00Z")
+    answer = memory.ask("Who cooked soup the day after the regatta?")
+    assert next(hit.session_id for hit in answer if "soup" in hit.content) == "after"
+    assert any("regatta" in sentence for sentence in answer.understood)
 
 
 def test_a_loom_that_is_not_there_answers_nothing_and_is_not_made(tmp_path: Path) -> None:

@@ -1,0 +1,1 @@
+"""From text to vectors: the models, what they need, and which one is used."""

@@ -1,0 +1,98 @@
+"""The forward index in memory: the reference back end, and what the index on disk has not reached yet."""
+
+from __future__ import annotations
+
+import threading
+from bisect import bisect_left, bisect_right
+from collections import defaultdict
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from operator import attrgetter
+
+from zaxy.ids import EventRef
+from zaxy.projections.forward.features import row_of
+from zaxy.projections.protocols import Capabilities, ForwardRow, Position, Range
+from zaxy.projections.search.analysis import Analyzer, analyzer
+from zaxy.vocabulary.model import EventClass, Meaning
+
+_SEQ = attrgetter("seq")
+Told = tuple[int, int]
+"""``(moment, recorded_at)`` of an ending."""
+
+
+class MemoryForward:
+    """A `ForwardIndex` in memory. Safe to share between threads.
+
+    Args:
+        text_analyzer: Turns text into terms.
+    """
+
+    def __init__(self, text_analyzer: Analyzer | None = None) -> None:
+        self._analyzer = text_analyzer or analyzer()
+        self._lock = threading.RLock()
+        self.reset()
+
+    @property
+    def capabilities(self) -> Capabilities:
+        return Capabilities("memory", durable=False)
+
+    def reset(self) -> None:
+        with self._lock:
+            self._rows: dict[str, list[ForwardRow]] = defaultdict(list)
+            self._endings: dict[EventRef, dict[EventRef, Told]] = defaultdict(dict)
+            self._cursor: dict[str, Position] = {}
+
+    def close(self) -> None:
+        """Nothing is held open."""
+
+    def cursor(self) -> Mapping[str, Position]:
+        with self._lock:
+            return dict(self._cursor)
+
+    def apply(self, meanings: Sequence[Meaning], positions: Mapping[str, Position]) -> None:
+        with self._lock:
+            for meaning in meanings:
+                if meaning.extraction.event_class is not EventClass.HOUSEKEEPING:
+                    self._rows[meaning.event.session_id].append(row_of(meaning, self._analyzer))
+                for target, by, told in endings_of(meaning):
+                    self._endings[target][by] = told
+            self._cursor.update(positions)
+
+    def drop(self, sessions: Iterable[str]) -> None:
+        gone = set(sessions)
+        with self._lock:
+            for session_id in gone:
+                self._rows.pop(session_id, None)
+                self._cursor.pop(session_id, None)
+            for told in self._endings.values():
+                for by in [by for by in told if by.session_id in gone]:
+                    del told[by]
+
+    def rows(self, ranges: Sequence[Range]) -> list[ForwardRow]:
+        found: list[ForwardRow] = []
+        with self._lock:
+            for session_id, first, last in ranges:
+                rows = self._rows.get(session_id, [])
+                found += rows[bisect_left(rows, first, key=_SEQ) : bisect_right(rows, last, key=_SEQ)]
+        return found
+
+    def endings(self, ranges: Sequence[Range]) -> dict[EventRef, list[Told]]:
+        asked = defaultdict(list)
+        for session_id, first, last in ranges:
+            asked[session_id].append((first, last))
+        with self._lock:
+            return {
+                target: list(told.values())
+                for target, told in self._endings.items()
+                if told and any(first <= target.seq <= last for first, last in asked.get(target.session_id, ()))
+            }
+
+    def row_count(self) -> int:
+        with self._lock:
+            return sum(map(len, self._rows.values()))
+
+
+def endings_of(meaning: Meaning) -> Iterator[tuple[EventRef, EventRef, Told]]:
+    """Yield what an event ends: the ended event, the event itself, and ``(moment, recorded_at)``."""
+    for ending in meaning.extraction.invalidations:
+        target = EventRef(ending.session_id, ending.seq)
+        yield target, meaning.event.ref, (ending.moment, meaning.event.recorded_moment)

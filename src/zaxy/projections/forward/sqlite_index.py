@@ -1,0 +1,310 @@
+"""The forward index on disk: SQLite in one file, one writing process, any number of readers.
+
+Rows, endings and the cursor of a batch are one transaction. Its rollback journal is there only while one is under way,
+so the file can be read in place on storage that cannot be written, and no process holds a lock between two reads; a
+reader that finds the journal of a killed writer rolls it back. A change from outside shows in the sum beside the file.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import sqlite3
+import threading
+from collections import defaultdict
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import astuple
+from functools import partial
+from pathlib import Path
+from typing import Any, Final
+
+import orjson
+
+from zaxy.errors import BusyError, ProjectionError, ZaxyError
+from zaxy.files.cache import Sum, identity_of
+from zaxy.files.durable import make_directories
+from zaxy.ids import EventRef
+from zaxy.projections.forward.features import FEATURES, row_of
+from zaxy.projections.forward.memory import endings_of
+from zaxy.projections.protocols import Capabilities, ForwardRow, Position, Range
+from zaxy.projections.search.analysis import TEXT_VERSION, Analyzer, analyzer
+from zaxy.vocabulary.model import EventClass, Meaning
+
+_BUSY_SECONDS: Final = 5.0
+_WRITER_CACHE_KIB: Final = 16 * 1024
+_SEQ_BITS: Final = 40
+_LAST_SEQ: Final = (1 << _SEQ_BITS) - 1
+_PRAGMAS: Final = (
+    "PRAGMA trusted_schema=OFF",
+    "PRAGMA cell_size_check=ON",
+    "PRAGMA temp_store=MEMORY",
+    "PRAGMA synchronous=FULL",
+)
+_SCHEMA: Final = """
+CREATE TABLE made_with (about TEXT NOT NULL);
+CREATE TABLE session (number INTEGER PRIMARY KEY, name TEXT NOT NULL UNIQUE, position TEXT);
+CREATE TABLE event (place INTEGER PRIMARY KEY, event_type TEXT NOT NULL, actor TEXT NOT NULL, speaker TEXT NOT NULL,
+                    figures BLOB NOT NULL, terms BLOB NOT NULL);
+CREATE TABLE ending (target INTEGER NOT NULL, place INTEGER NOT NULL, moment INTEGER NOT NULL,
+                     recorded INTEGER NOT NULL, PRIMARY KEY (target, place)) WITHOUT ROWID;
+"""
+"""A place is a session's number and a sequence number in one: ``number << 40 | seq``."""
+
+_ROWS: Final = """
+SELECT ?, place & ?, event_type, actor, speaker, figures, terms FROM event WHERE place BETWEEN ? AND ? ORDER BY place
+"""
+_ENDINGS: Final = "SELECT ?, target & ?, moment, recorded FROM ending WHERE target BETWEEN ? AND ?"
+
+
+class SqliteForward:
+    """A `ForwardIndex` in a file. Safe to share between threads.
+
+    Only one process may hold a writer (``read_only`` false); the catch-up's lock sees to that.
+
+    Args:
+        path: The file; made by a writer.
+        text_analyzer: Turns text into terms.
+        read_only: Whether it is opened for reading only.
+
+    Raises:
+        ProjectionError: There is no such file, or it is foreign, corrupt or made another way.
+        BusyError: Another process is making it.
+    """
+
+    def __init__(self, path: Path, *, text_analyzer: Analyzer | None = None, read_only: bool = False) -> None:
+        self._path, self._read_only = path, read_only
+        self._analyzer = text_analyzer or analyzer()
+        self._about = f"{FEATURES}, text {TEXT_VERSION}, {self._analyzer.language}"
+        self._sum = Sum(path)
+        self._lock = threading.RLock()
+        self._database: sqlite3.Connection | None = None
+        with self._translated():
+            self._open()
+
+    @property
+    def capabilities(self) -> Capabilities:
+        return Capabilities("sqlite", durable=True)
+
+    # ---- opening
+
+    def _open(self) -> None:
+        if not self._path.exists():
+            if self._read_only:
+                raise ProjectionError(f"there is no forward index at {self._path}")
+            make_directories(self._path.parent)
+            self._sum.forget()
+        self._check_sum()
+        self._inode = _inode_of(self._path)
+        mode = "rw" if self._read_only else "rwc"
+        self._database = sqlite3.connect(
+            f"{self._path.absolute().as_uri()}?mode={mode}",
+            uri=True,
+            timeout=_BUSY_SECONDS,
+            isolation_level=None,
+            check_same_thread=False,
+        )
+        try:
+            for pragma in _PRAGMAS:
+                self._run(pragma)
+            self._check_schema()
+            self._inode = self._inode or _inode_of(self._path)
+            self._look()
+        except BaseException:
+            self._shut()
+            raise
+
+    def _check_sum(self) -> None:
+        told = self._sum.told()
+        if not self._sum.holds():
+            if self._sum.told() != told:
+                raise BusyError(f"the forward index {self._path} is being written", remedy="try again")
+            raise ProjectionError(f"the forward index {self._path} is not what was written")
+
+    def _check_schema(self) -> None:
+        if not self._run("SELECT count(*) FROM sqlite_master").fetchone()[0]:
+            if self._read_only:
+                raise BusyError(f"the forward index {self._path} is being made", remedy="try again")
+            self._sum.forget()
+            with self._transaction():
+                for statement in _SCHEMA.split(";")[:-1]:
+                    self._run(statement)
+                self._run("INSERT INTO made_with VALUES (?)", self._about)
+        if not self._read_only:
+            self._run(f"PRAGMA cache_size=-{_WRITER_CACHE_KIB}")
+        if self._run("SELECT about FROM made_with").fetchall() != [(self._about,)]:
+            raise ProjectionError(f"{self._path} is not a forward index that was made this way")
+
+    def _look(self) -> None:
+        """Take in the cursor of the last commit."""
+        self._version = self._run("PRAGMA data_version").fetchone()
+        found = self._run("SELECT name, number, position FROM session").fetchall()
+        self._numbers: dict[str, int] = {name: number for name, number, _ in found}
+        self._positions = {name: Position(*orjson.loads(position)) for name, _, position in found if position}
+
+    def refresh(self) -> bool:
+        """Take in what another process committed. Returns whether there was something.
+
+        Raises:
+            ProjectionError: The file cannot be read any more.
+        """
+        with self._lock, self._translated():
+            if not self._path.exists():
+                return False  # it is being made anew: what was read before still holds
+            if _inode_of(self._path) != self._inode:
+                self._open_anew()
+            elif self._run("PRAGMA data_version").fetchone() == self._version:
+                return False
+            else:
+                self._look()
+            return True
+
+    def _open_anew(self) -> None:
+        """Go over to the file that has taken the place of the open one; until that succeeds, the old one is read."""
+        before, inode = self._database, self._inode
+        try:
+            self._open()
+        except BaseException:
+            self._database, self._inode = before, inode
+            raise
+        if before is not None:
+            before.close()
+
+    def close(self) -> None:
+        with self._lock:
+            was_open = self._database is not None
+            self._shut()
+            if was_open and not self._read_only:
+                self._sum.write()
+
+    def _shut(self) -> None:
+        database, self._database = self._database, None
+        if database is not None:
+            database.close()
+
+    def _run(self, statement: str, *values: Any) -> sqlite3.Cursor:
+        if self._database is None:
+            raise ProjectionError(f"the forward index {self._path} is closed")
+        return self._database.execute(statement, values)
+
+    def cursor(self) -> Mapping[str, Position]:
+        with self._lock:
+            return dict(self._positions)
+
+    # ---- writing
+
+    def apply(self, meanings: Sequence[Meaning], positions: Mapping[str, Position]) -> None:
+        told = [meaning for meaning in meanings if meaning.extraction.event_class is not EventClass.HOUSEKEEPING]
+        rows = [row_of(meaning, self._analyzer) for meaning in told]
+        endings = [ending for meaning in meanings for ending in endings_of(meaning)]
+        with self._lock, self._translated(), self._writing() as database:
+            named = {row.session_id for row in rows} | set(positions)
+            self._number(named | {ref.session_id for target, by, _ in endings for ref in (target, by)})
+            database.executemany(
+                "INSERT OR REPLACE INTO event VALUES (?, ?, ?, ?, ?, ?)",
+                [(self._place(row.session_id, row.seq), *row[2:]) for row in rows],
+            )
+            database.executemany(
+                "INSERT OR REPLACE INTO ending VALUES (?, ?, ?, ?)",
+                [
+                    (self._place(target.session_id, target.seq), self._place(by.session_id, by.seq), *moments)
+                    for target, by, moments in endings
+                ],
+            )
+            database.executemany(
+                "UPDATE session SET position = ? WHERE name = ?",
+                [(orjson.dumps(astuple(position)).decode(), name) for name, position in positions.items()],
+            )
+
+    def _number(self, sessions: Iterable[str]) -> None:
+        for name in sorted(set(sessions) - self._numbers.keys()):
+            number = self._run("INSERT INTO session (name) VALUES (?)", name).lastrowid
+            assert number is not None
+            self._numbers[name] = number
+
+    def _place(self, session_id: str, seq: int) -> int:
+        return self._numbers[session_id] << _SEQ_BITS | min(seq, _LAST_SEQ)
+
+    def drop(self, sessions: Iterable[str]) -> None:
+        with self._lock, self._translated(), self._writing():
+            for name in set(sessions) & self._numbers.keys():
+                bounds = self._place(name, 0), self._place(name, _LAST_SEQ)
+                self._run("DELETE FROM event WHERE place BETWEEN ? AND ?", *bounds)
+                self._run("DELETE FROM ending WHERE place BETWEEN ? AND ?", *bounds)
+                self._run("UPDATE session SET position = NULL WHERE name = ?", name)
+
+    def reset(self) -> None:
+        """Remove everything. The file is made anew, so that damage to the old one does not matter."""
+        with self._lock, self._translated():
+            self._refuse_reading()
+            self._shut()
+            self._sum.forget()
+            self._path.unlink(missing_ok=True)  # an old journal that is left beside an empty file is passed over
+            self._open()
+
+    def _refuse_reading(self) -> None:
+        if self._read_only:
+            raise ProjectionError(f"the forward index {self._path} was opened for reading")
+
+    @contextlib.contextmanager
+    def _writing(self) -> Iterator[sqlite3.Connection]:
+        """Let the block change the file, all of it or nothing, and take in the new cursor."""
+        self._refuse_reading()
+        self._sum.forget()
+        try:
+            with self._transaction() as database:
+                yield database
+        finally:
+            if self._database is not None:
+                self._look()
+
+    @contextlib.contextmanager
+    def _transaction(self, kind: str = "IMMEDIATE") -> Iterator[sqlite3.Connection]:
+        self._run(f"BEGIN {kind}")
+        database = self._database
+        assert database is not None
+        try:
+            yield database
+            database.execute("COMMIT")
+        finally:
+            if database.in_transaction:
+                database.execute("ROLLBACK")
+
+    @contextlib.contextmanager
+    def _translated(self) -> Iterator[None]:
+        try:
+            yield
+        except ZaxyError:
+            raise
+        except (sqlite3.Error, OSError, ValueError, TypeError) as error:
+            if getattr(error, "sqlite_errorcode", 0) & 0xFF == sqlite3.SQLITE_BUSY:
+                raise BusyError(f"the forward index {self._path} is in use: {error}", remedy="try again") from error
+            self._inode = 0  # the next refresh opens it anew, and finds out what is wrong with it
+            raise ProjectionError(f"the forward index {self._path} cannot be used: {error}") from error
+
+    # ---- reading
+
+    def rows(self, ranges: Sequence[Range]) -> list[ForwardRow]:
+        return list(map(partial(tuple.__new__, ForwardRow), self._read(_ROWS, ranges)))
+
+    def endings(self, ranges: Sequence[Range]) -> dict[EventRef, list[tuple[int, int]]]:
+        found: dict[EventRef, list[tuple[int, int]]] = defaultdict(list)
+        for session_id, seq, moment, recorded in self._read(_ENDINGS, ranges):
+            found[EventRef(session_id, seq)].append((moment, recorded))
+        return dict(found)
+
+    def _read(self, statement: str, ranges: Sequence[Range]) -> list[tuple[Any, ...]]:
+        """Return what a statement finds in each range, all of it as of one commit."""
+        found: list[tuple[Any, ...]] = []
+        with self._lock, self._translated(), self._transaction("DEFERRED") as database:
+            for name, first, last in ranges:
+                if name in self._numbers:
+                    bounds = self._place(name, max(0, first)), self._place(name, last)
+                    found += database.execute(statement, (name, _LAST_SEQ, *bounds)).fetchall()
+        return found
+
+    def row_count(self) -> int:
+        with self._lock, self._translated():
+            return int(self._run("SELECT count(*) FROM event").fetchone()[0])
+
+
+def _inode_of(path: Path) -> int:
+    return identity_of(path)[0] if path.exists() else 0

@@ -1,0 +1,86 @@
+"""How far a packet can be relied on."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from typing import Final
+
+from zaxy.projections.search.analysis import Analyzer
+from zaxy.services.recall.checkout_text import LONGEST_READ
+from zaxy.services.recall.results import Fact, Hit
+
+ANSWER: Final = "answer"
+LOOK_FURTHER: Final = "look_further"
+NOT_IN_MEMORY: Final = "not_in_memory"
+
+_BIAS: Final = -4.2
+_COVERAGE_WEIGHT: Final = 6.5
+_SCORE_WEIGHT: Final = 0.5
+_COSINE_WEIGHT: Final = 6.0
+_USUAL_COSINE: Final = 0.5
+"""Small sentence models give the best of many turns about so much where none of them answers."""
+
+_SURE: Final = 0.5
+_HOPELESS: Final = 0.08
+_SAME_SUBJECT: Final = 2
+"""Events of one session at most so far apart are taken to speak of one thing."""
+
+
+def coverage(terms: Sequence[str], quoted: Sequence[Hit], facts: Sequence[Fact], analyzer: Analyzer) -> float:
+    """Return the largest share of the terms that stands together: in one quotation and those near it, or in one fact.
+
+    Over all quotations nearly every term stands somewhere, so that their union would tell little.
+
+    Args:
+        terms: The question's telling terms.
+        quoted: What is quoted; a long text counts as far as it can be searched.
+        facts: What is so.
+        analyzer: Turns texts into terms.
+    """
+    wanted = set(terms)
+    if not wanted:
+        return 0.0
+    held = {
+        (hit.session_id, hit.seq): wanted.intersection(
+            analyzer.terms(f"{hit.actor} {hit.event_type} {hit.content[:LONGEST_READ]}")
+        )
+        for hit in quoted
+    }
+    nothing: set[str] = set()
+    near = range(-_SAME_SUBJECT, _SAME_SUBJECT + 1)
+    together = [nothing.union(*(held.get((name, seq + step), nothing) for step in near)) for name, seq in held]
+    together += [
+        wanted.intersection(analyzer.terms(f"{fact.entity_type} {fact.name} {fact.status} {fact.content}"))
+        for fact in facts
+    ]
+    return round(max(map(len, together), default=0) / len(wanted), 3)
+
+
+def confidence(*, best_score: float, coverage: float, best_cosine: float | None) -> float:
+    """Return how likely it is that the evidence answers the question, 0 to 1: a logistic sum of three signals.
+
+    The constants are set by hand: full coverage alone gives about .9, six tenths of it about .5, none about .02.
+
+    Args:
+        best_score: The fused score of the best hit; what is below 0 counts as 0, and it saturates (x / (1 + x)).
+        coverage: Share of the question's telling terms that stand together in the evidence, as `coverage` counts it.
+        best_cosine: The largest similarity of a hit with the question; None when the vector lane did not run.
+    """
+    score = max(0.0, best_score)
+    total = _BIAS + _COVERAGE_WEIGHT * coverage + _SCORE_WEIGHT * score / (1.0 + score)
+    if best_cosine is not None:
+        total += _COSINE_WEIGHT * (best_cosine - _USUAL_COSINE)
+    return round(1.0 / (1.0 + math.exp(-total)), 3)
+
+
+def verdict(found: bool, confident: float) -> str:
+    """Return how to go on.
+
+    Args:
+        found: Whether the packet has evidence or a fact that the question names.
+        confident: What `confidence` says.
+    """
+    if not found or confident < _HOPELESS:
+        return NOT_IN_MEMORY
+    return ANSWER if confident >= _SURE else LOOK_FURTHER

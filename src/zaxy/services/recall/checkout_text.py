@@ -1,0 +1,142 @@
+"""How recorded text is shown in a packet: on one line, shortened only where a mark says so, behind its citation.
+
+What comes out of memory is foreign text. None of it begins a line of a packet: each quotation stands behind ``> `` and
+the number of its event, and what could break a line or control a terminal is shown as an escape.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Collection, Iterable, Sequence
+from typing import Final
+
+from zaxy.services.recall.results import Change, Fact, Hit
+
+CHARACTERS_A_TOKEN: Final = 4
+"""English text has about four characters a token in the common vocabularies; a budget here is an estimate."""
+
+CUT: Final = "[…]"
+"""Stands where a quotation was shortened."""
+
+LONGEST_READ: Final = 20_000
+"""How much of one text is looked at for a quotation: as much as can be searched."""
+
+_WORD: Final = re.compile(r"\w+")
+_LONGEST_NAME: Final = 120
+_TURNS: Final = ("transcript.", "message.")
+
+
+def one_line(text: str) -> str:
+    """Return text on one line; what could begin another line or control a terminal is shown, not sent."""
+    folded = " ".join(text.split())
+    if folded.isprintable():
+        return folded
+    return "".join(letter if letter.isprintable() else repr(letter)[1:-1] for letter in folded)
+
+
+def shortened(text: str, limit: int, stems: Collection[str] = ()) -> str:
+    """Return a text on one line, at most ``limit`` characters: whole, or the stretch that holds most of the question.
+
+    Args:
+        text: What was recorded; of a text longer than `LONGEST_READ` only the beginning can be shown.
+        limit: Most characters, at least 20.
+        stems: Beginnings of the words that are looked for, folded.
+
+    Returns:
+        The text with white space folded, or a part of it with `CUT` wherever something was left out.
+    """
+    line = one_line(text[:LONGEST_READ])
+    if len(line) <= limit and len(text) <= LONGEST_READ:
+        return line
+    width = limit - 2 * (len(CUT) + 1)
+    start = _best_start(line, width, tuple(stems))
+    end = start + width
+    if start > 0:
+        start = line.find(" ", start, start + width // 2) + 1 or start
+    if end < len(line):
+        blank = line.rfind(" ", start + width // 2, end)
+        end = blank if blank > 0 else end
+    before = f"{CUT} " if start > 0 else ""
+    after = f" {CUT}" if end < len(line) or len(text) > LONGEST_READ else ""
+    return f"{before}{line[start:end].strip()}{after}"
+
+
+def _best_start(line: str, width: int, stems: tuple[str, ...]) -> int:
+    """Return where the stretch of ``width`` characters begins that holds most different stems; ties: the first."""
+    if not stems:
+        return 0
+    places = [
+        (match.start(), stem)
+        for match in _WORD.finditer(line.casefold())
+        for stem in stems
+        if match[0].startswith(stem)
+    ]
+    best, best_start, first = 0, 0, 0
+    inside: dict[str, int] = {}
+    for place, stem in places:
+        inside[stem] = inside.get(stem, 0) + 1
+        while place - places[first][0] > width * 3 // 4:
+            left = places[first][1]
+            inside[left] -= 1
+            if not inside[left]:
+                del inside[left]
+            first += 1
+        if len(inside) > best:
+            best, best_start = len(inside), places[first][0]
+    if best_start + width // 4 <= width:
+        return 0  # the beginning shows it as well, and reads better
+    return max(0, min(best_start - width // 8, len(line) - width))
+
+
+def fact_line(fact: Fact) -> str:
+    """Return one current fact with its citation."""
+    return f"- {_stated(fact.entity_type, fact.name, fact.status)}, since {fact.valid_from[:10]} [{fact.citation}]"
+
+
+def change_line(change: Change) -> str:
+    """Return one change with its citation."""
+    return (
+        f"- {_stated(change.entity_type, change.name, change.status)}, {one_line(change.recorded_at)[:16]} "
+        f"[{change.citation}]"
+    )
+
+
+def _stated(entity_type: str, name: str, status: str) -> str:
+    kind = f"{one_line(entity_type)[:_LONGEST_NAME]}: " if entity_type else ""
+    return f"{kind}{shortened(name, _LONGEST_NAME)}{f' ({one_line(status)})' if status else ''}"
+
+
+def quote_label(hit: Hit) -> str:
+    """Return what a quotation begins with: the number of its event under the heading, who spoke, and the type.
+
+    A turn needs no type, and no name where what was said begins with it.
+    """
+    actor = one_line(hit.actor)[:_LONGEST_NAME]
+    if not hit.event_type.startswith(_TURNS):
+        return f"> {hit.seq} {actor}, {one_line(hit.event_type)}: "
+    told = " ".join(hit.content[: _LONGEST_NAME * 2].split()).casefold()
+    return f"> {hit.seq} " if told.startswith(f"{actor.casefold()}:") else f"> {hit.seq} {actor}: "
+
+
+def heading(session_id: str, seqs: Iterable[int], times: Sequence[str]) -> str:
+    """Return the line above events of one session and day: which they are, and when they happened.
+
+    Args:
+        session_id: Their session.
+        seqs: Their numbers.
+        times: When they happened, each RFC 3339, all of one day.
+    """
+    minutes = sorted({one_line(time)[:16].replace("T", " ") for time in times})
+    until = f"-{minutes[-1][11:]}" if len(minutes) > 1 else ""
+    return f"[eventloom://{one_line(session_id)}/events/{_ranges(sorted(seqs))} {minutes[0]}{until}]"
+
+
+def _ranges(seqs: Sequence[int]) -> str:
+    """Return ascending numbers as ``3-5,9``."""
+    parts: list[list[int]] = []
+    for seq in seqs:
+        if parts and parts[-1][-1] == seq - 1:
+            parts[-1] = [parts[-1][0], seq]
+        else:
+            parts.append([seq])
+    return ",".join("-".join(map(str, part)) for part in parts)

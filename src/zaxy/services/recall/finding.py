@@ -1,0 +1,133 @@
+"""The lanes of one question: which ran, what each found, and why another did not."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any, Final, Protocol
+
+from zaxy.errors import UnavailableError
+from zaxy.ids import EventRef
+from zaxy.projections.protocols import Candidate
+from zaxy.projections.selection import Names
+from zaxy.projections.tier import Tier
+from zaxy.services.recall.lanes import graph_lane, lexical_lane
+from zaxy.services.recall.question import GRAPH, LEXICAL, VECTOR, VERBATIM, Question
+from zaxy.services.recall.verbatim import exactness
+
+if TYPE_CHECKING:
+    from zaxy.projections.forward.passages import Passages
+    from zaxy.services.recall.ranking.views import Array
+
+VECTOR_CANDIDATES: Final = 100
+_EXACT_CANDIDATES: Final = 100
+NEAR_ENOUGH: Final = 0.2
+"""Of the bundled model: texts of different conversations have cosines around 0.12, answers around 0.41."""
+
+
+class VectorLane(Protocol):
+    """What recall needs of vectors."""
+
+    @property
+    def reason(self) -> str:
+        """Why there are no vectors, empty when there are."""
+        ...
+
+    def embed_query(self, text: str) -> Array:
+        """Return the vector of a question, of unit length."""
+        ...
+
+    def search(self, query: Array, sessions: Names | None, limit: int) -> list[Candidate]:
+        """Return the nearest events, best first, with their cosine."""
+        ...
+
+    def cosines(self, query: Array, passages: Passages) -> Array:
+        """Return each row's cosine with the question, NaN where it has no vector."""
+        ...
+
+
+@dataclass(slots=True)
+class Found:
+    """What the lanes found.
+
+    Attributes:
+        lanes: For each lane that ran, the score between 0 and 1 of each event that it found.
+        failed: Why another lane could not run: a warning.
+        skipped: Why another lane was not meant to run.
+        whole: Whether the words were found in no other event.
+        query_vector: The question's vector, when the vector lane ran.
+    """
+
+    lanes: dict[str, Mapping[EventRef, float]] = field(default_factory=dict)
+    failed: list[str] = field(default_factory=list)
+    skipped: dict[str, str] = field(default_factory=dict)
+    whole: bool = True
+    query_vector: Array | None = None
+
+
+class Finder:
+    """Runs the lanes. The caller holds the catch-up's lock.
+
+    Args:
+        search: The search projection.
+        graph: The graph projection.
+        vectors: The vector lane.
+        read: Gives an event's text, for the verbatim lane.
+    """
+
+    def __init__(
+        self,
+        search: Tier[Any, Any, Any],
+        graph: Tier[Any, Any, Any],
+        vectors: VectorLane,
+        read: Callable[[EventRef], str | None],
+    ) -> None:
+        self._search = search
+        self._graph = graph
+        self._vectors = vectors
+        self._read = read
+
+    def find(self, question: Question, pool: int) -> Found:
+        """Return what the wanted lanes find, the words at most ``pool`` events."""
+        found = Found()
+
+        def words() -> Mapping[EventRef, float]:
+            return self._search.ask(lambda view: lexical_lane(view, question, pool))
+
+        def facts() -> Mapping[EventRef, float]:
+            return self._graph.ask(lambda view: graph_lane(view, question))
+
+        def exact() -> Mapping[EventRef, float]:
+            candidates = self._search.ask(lambda view: lexical_lane(view, question, _EXACT_CANDIDATES))
+            scores = {ref: exactness(question.text, self._read(ref) or "") for ref in candidates}
+            return {ref: score for ref, score in scores.items() if score}
+
+        self._run(found, question, LEXICAL, words)
+        self._run(found, question, GRAPH, facts)
+        self._run(found, question, VERBATIM, exact)
+        self._find_near(found, question)
+        found.whole = len(found.lanes.get(LEXICAL, ())) < pool
+        return found
+
+    def _run(self, found: Found, question: Question, name: str, ask: Callable[[], Mapping[EventRef, float]]) -> None:
+        if name not in question.lanes:
+            return
+        try:
+            found.lanes[name] = ask()
+        except UnavailableError as error:
+            found.failed.append(f"the {name} lane did not run: {error}")
+
+    def _find_near(self, found: Found, question: Question) -> None:
+        if VECTOR not in question.lanes:
+            return
+        reason = self._vectors.reason
+        if reason:
+            found.skipped[VECTOR] = reason
+            return
+
+        def near() -> Mapping[EventRef, float]:
+            found.query_vector = self._vectors.embed_query(question.text.encode("utf-8", "replace").decode())
+            near = self._vectors.search(found.query_vector, question.selection.sessions, VECTOR_CANDIDATES)
+            return {candidate.ref: candidate.score for candidate in near if candidate.score >= NEAR_ENOUGH}
+
+        self._run(found, question, VECTOR, near)

@@ -1,0 +1,180 @@
+"""All inferred relations of the selected events at once: how many, how sure, the strongest with their citations."""
+
+from __future__ import annotations
+
+import heapq
+from collections import Counter, defaultdict
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from itertools import combinations
+from typing import Final
+
+from zaxy.errors import LogDamagedError
+from zaxy.eventloom.loom import Eventloom
+from zaxy.ids import EventRef
+from zaxy.projections.search.analysis import Analyzer
+from zaxy.projections.search.layered import LayeredSearch
+from zaxy.projections.search.memory import MemorySearch
+from zaxy.projections.selection import Selection
+from zaxy.services.recall.inference import (
+    READ_CHARACTERS,
+    STRETCH,
+    Clue,
+    Inferred,
+    Kind,
+    Method,
+    Postings,
+    clues_of,
+    distinct,
+    evidence_of,
+    holders_of,
+    rare_postings,
+    shared,
+    strongest,
+    together,
+)
+from zaxy.vocabulary.model import EventClass, Meaning
+from zaxy.vocabulary.names import has_case
+from zaxy.vocabulary.registry import extract
+
+MOST_EVENTS: Final = 10_000
+LEAST_CONFIDENCE: Final = 0.1
+_LEVELS: Final = (0.75, 0.5, 0.25, LEAST_CONFIDENCE)
+_EXAMPLES: Final = 5
+_BESIDE: Final = range(-STRETCH, STRETCH + 1)
+
+Progress = Callable[[int, int | None], None]
+
+
+@dataclass(frozen=True, slots=True)
+class MethodStatus:
+    """What one method inferred.
+
+    Attributes:
+        method: Which.
+        relations: How many relations of confidence 0.1 and more.
+        by_confidence: How many of them from each confidence up to the next.
+        strongest: The most confident ones.
+    """
+
+    method: Method
+    relations: int
+    by_confidence: Mapping[str, int]
+    strongest: tuple[Inferred, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class InferredStatus:
+    """What can be inferred; nothing of it is stored or stated.
+
+    Attributes:
+        events: How many events were looked at: those that pass the filters, ended ones among them.
+        methods: What each method gave.
+        warnings: What was left out and why.
+    """
+
+    events: int
+    methods: tuple[MethodStatus, ...]
+    warnings: tuple[str, ...]
+
+
+def inferred_status(
+    loom: Eventloom, selection: Selection, analyzer: Analyzer, *, progress: Progress | None = None
+) -> InferredStatus:
+    """Infer every relation between the newest 10,000 selected events; the whole log is read for them.
+
+    What is rare is judged by these events. Each citation is read from the log.
+
+    Args:
+        loom: The log.
+        selection: Which events count, as of when.
+        analyzer: Turns words into terms.
+        progress: Told how many sessions were read.
+    """
+    warnings: list[str] = []
+    endings: list[Meaning] = []
+    reading = _read(loom, selection, endings, warnings, progress=progress)
+    newest = heapq.nlargest(MOST_EVENTS + 1, reading, key=lambda told: (told.event.recorded_moment, told.event.ref))
+    if len(newest) > MOST_EVENTS:
+        warnings.append(f"only the newest {MOST_EVENTS:,} events were looked at")
+    meanings = sorted(newest[:MOST_EVENTS], key=lambda told: told.event.ref)
+    silent = sum(bool(told.extraction.text) and not has_case(told.extraction.text) for told in meanings)
+    if silent:
+        warnings.append(f"no names were found in {silent:,} events: their script has no capital letters")
+    index = MemorySearch(analyzer)
+    index.apply([*meanings, *endings], {})
+    clues = {told.event.ref: clues_of(told.extraction, analyzer, READ_CHARACTERS) for told in meanings}
+    postings = rare_postings(LayeredSearch(None, index), (clue for held in clues.values() for clue in held), selection)
+    selected = set[EventRef]().union(*postings.values())
+    found = {
+        Method.CO_OCCURRENCE: _pairs({ref: held for ref, held in clues.items() if ref in selected}, postings),
+        Method.SHARED_TERMS: _shared(postings),
+    }
+    methods = []
+    for method, links in found.items():
+        kept = [link for link in links if link.confidence >= LEAST_CONFIDENCE]
+        levels = Counter(next(level for level in _LEVELS if link.confidence >= level) for link in kept)
+        best = [replace(link, citations=_cited(loom, link)) for link in strongest(kept, _EXAMPLES)]
+        by_confidence = {f"{level:.2f}": levels[level] for level in _LEVELS}
+        methods.append(MethodStatus(method, len(kept), by_confidence, tuple(best)))
+    return InferredStatus(len(meanings), tuple(methods), tuple(warnings))
+
+
+def _read(
+    loom: Eventloom,
+    selection: Selection,
+    endings: list[Meaning],
+    warnings: list[str],
+    *,
+    progress: Progress | None,
+) -> Iterator[Meaning]:
+    """Yield every event that passes the filters, and put those that end others into ``endings``."""
+    sessions = loom.sessions()
+    for number, session_id in enumerate(sessions, 1):
+        try:
+            for event in loom.log(session_id).replay():
+                told = Meaning(event, extract(event))
+                bookkeeping = told.extraction.event_class is EventClass.HOUSEKEEPING
+                times = event.occurred_moment, event.recorded_moment
+                if told.extraction.invalidations:
+                    endings.append(told)
+                elif selection.admits(session_id, event.event_type, event.actor, *times, housekeeping=bookkeeping):
+                    yield told
+        except LogDamagedError as error:
+            warnings.append(f"session {session_id} was read up to its damage: {error.message}")
+        if progress is not None:
+            progress(number, len(sessions))
+
+
+def _pairs(clues: Mapping[EventRef, Sequence[Clue]], postings: Postings) -> Iterator[Inferred]:
+    """Yield what stands together, where one of the two is a name or an entity."""
+    every = {clue.terms: clue for clue in distinct(clues.values())}
+    holders = {terms: sorted(holders_of(terms, postings)) for terms in every}
+    for source in every.values():
+        if source.kind is Kind.TERM:
+            continue
+        around = (EventRef(ref.session_id, ref.seq + by) for ref in holders[source.terms] for by in _BESIDE)
+        for terms in sorted({clue.terms for ref in around for clue in clues.get(ref, ())}):
+            target = every[terms]
+            is_twice = target.kind is not Kind.TERM and terms < source.terms
+            if not is_twice and holders[terms] and not set(terms).intersection(source.terms):
+                confidence = together(holders[source.terms], holders[terms])
+                evidence = evidence_of(holders[source.terms], holders[terms])
+                yield Inferred(source.written, *target, Method.CO_OCCURRENCE, confidence, evidence)
+
+
+def _shared(postings: Postings) -> Iterator[Inferred]:
+    """Yield the events that do not stand together and share rare terms."""
+    ties: dict[tuple[EventRef, EventRef], list[str]] = defaultdict(list)
+    for term, refs in sorted(postings.items()):
+        for one, other in combinations(sorted(refs), 2):
+            if one.session_id != other.session_id or other.seq - one.seq > STRETCH:
+                ties[one, other].append(term)
+    for (one, other), terms in ties.items():
+        confidence = shared(len(postings[term]) for term in terms)
+        source, target = (f"{ref.session_id}/{ref.seq}" for ref in (one, other))
+        yield Inferred(source, target, Kind.EVENT, tuple(terms), Method.SHARED_TERMS, confidence, (one, other))
+
+
+def _cited(loom: Eventloom, link: Inferred) -> tuple[str, ...]:
+    return tuple(event.citation for event in map(loom.read, link.evidence) if event is not None)

@@ -1,0 +1,47 @@
+"""The vector lane over the stored vectors."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from functools import lru_cache
+from typing import TYPE_CHECKING
+
+from zaxy.projections.protocols import Candidate
+from zaxy.projections.selection import Names
+
+if TYPE_CHECKING:
+    from zaxy.projections.forward.passages import Passages
+    from zaxy.projections.vectors.filling import VectorFiller
+    from zaxy.services.recall.ranking.views import Array
+
+_REMEMBERED_QUESTIONS = 256
+
+
+class StoredVectors:
+    """Finds what lies near a question. Safe to share between threads.
+
+    Args:
+        opened: Returns the stored vectors and their model; None when there is no model.
+        reason: Why there is none, empty when there is one.
+    """
+
+    def __init__(self, opened: Callable[[], VectorFiller | None], reason: str) -> None:
+        self._opened = opened
+        self.reason = reason
+        self.embed_query = lru_cache(_REMEMBERED_QUESTIONS)(self._embed_query)
+
+    def _filler(self) -> VectorFiller:
+        filler = self._opened()
+        assert filler is not None, self.reason
+        return filler
+
+    def _embed_query(self, text: str) -> Array:
+        return self._filler().embedder.embed_query(text)
+
+    def search(self, query: Array, sessions: Names | None, limit: int) -> list[Candidate]:
+        """Return the nearest events, best first, with their cosine."""
+        return self._filler().store.search(query, sessions, limit)
+
+    def cosines(self, query: Array, passages: Passages) -> Array:
+        """Return each row's cosine with the question, NaN where it has no vector."""
+        return self._filler().store.cosines(query, passages.sessions, passages.session, passages.seq)

@@ -1,0 +1,151 @@
+"""From candidates to an order: their neighbours are read, every feature is computed, one weighted sum decides."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass
+from typing import Final
+
+import numpy as np
+from numpy.typing import NDArray
+
+from zaxy.ids import EventRef
+from zaxy.projections.forward.flags import Flag
+from zaxy.projections.forward.passages import Passages
+from zaxy.projections.protocols import TermStatistics
+from zaxy.projections.search.bm25 import inverse_document_frequency
+from zaxy.services.recall.ranking.features import Evidence, features, fused, lane_of
+from zaxy.services.recall.ranking.reading import Reading
+from zaxy.services.recall.ranking.views import Array, spill
+from zaxy.services.recall.ranking.weights import ASSISTANT, LANE_WEIGHTS, PEOPLE, weights_for
+
+CONTEXT: Final = 8
+"""How many neighbours on each side of a candidate are read: two that become candidates, with six of their own."""
+
+_BESIDE: Final = dict.fromkeys(range(-2, 3), 1.0)
+_PLACE_BITS: Final = 40
+_MOSTLY: Final = 0.5
+_DIGITS: Final = 5
+_SHAPES: Final = {PEOPLE: "turns between people", ASSISTANT: "a user's and an assistant's turns"}
+
+
+@dataclass(frozen=True, slots=True)
+class Ranking:
+    """The pool of one question in order, best first.
+
+    Attributes:
+        refs: Which events.
+        scores: The weighted sum of each.
+        shape: Which weights counted: ``people`` or ``assistant``.
+        columns: Every feature by name; each column has a value for each of ``refs``.
+        weights: What each feature counted.
+    """
+
+    refs: tuple[EventRef, ...]
+    scores: tuple[float, ...]
+    shape: str
+    columns: Mapping[str, Array]
+    weights: Mapping[str, float]
+
+    def told(self) -> tuple[str, ...]:
+        """Return in a short sentence which weights counted."""
+        return (f"the candidates are ranked as {_SHAPES[self.shape]}",) if self.refs and self.shape in _SHAPES else ()
+
+    def parts(self, place: int) -> dict[str, float]:
+        """Return what the lanes, and the form of the event, added to the score of the candidate at a place."""
+        parts: dict[str, float] = {}
+        for name, weight in self.weights.items():
+            if name in self.columns:
+                lane = lane_of(name)
+                parts[lane] = parts.get(lane, 0.0) + weight * float(self.columns[name][place])
+        return {lane: round(part, 4) for lane, part in parts.items()}
+
+
+def candidates(passages: Passages, found: Collection[EventRef]) -> NDArray[np.bool_]:
+    """Return which rows are candidates, where admitted: what was found, and the turns up to two places beside one.
+
+    Who answers rarely repeats the words of the question; other events do not answer each other.
+    """
+    places = _places(passages)
+    numbers = {name: number for number, name in enumerate(passages.sessions)}
+    wanted = np.array(
+        [numbers[ref.session_id] << _PLACE_BITS | ref.seq for ref in found if ref.session_id in numbers], np.int64
+    )
+    marked = np.isin(places, wanted) & passages.admitted  # what had ended brings nobody in
+    turns = (passages.flags & int(Flag.TURN)) != 0
+    beside = spill((marked & turns).astype(np.float32), passages.stretch, _BESIDE) > 0
+    chosen: NDArray[np.bool_] = (marked | (beside & turns)) & passages.admitted
+    return chosen
+
+
+def rank(
+    passages: Passages,
+    pool: NDArray[np.bool_],
+    *,
+    reading: Reading,
+    terms: Collection[str],
+    figures: TermStatistics,
+    cosines: Array | None,
+    lanes: Mapping[str, Mapping[EventRef, float]],
+) -> Ranking:
+    """Return the candidates in order, ties by session and seq.
+
+    Args:
+        passages: The candidates and their neighbours; its ``counts`` has a column for each of ``terms``.
+        pool: Which rows are candidates.
+        reading: What the question asks for.
+        terms: The question's terms.
+        figures: Of the whole corpus.
+        cosines: Similarity of each row's vector with the question's, NaN where it has none; None without vectors.
+        lanes: Scores of the lanes that count as they are.
+    """
+    weights = np.array(
+        [inverse_document_frequency(figures.documents, figures.frequencies.get(term, 0)) for term in terms], np.float32
+    )
+    mean = figures.tokens / figures.documents if figures.documents else 1.0
+    told = {name: _column(passages, lanes[name]) for name in LANE_WEIGHTS if name in lanes}
+    evidence = Evidence(passages, pool, weights, mean, cosines, told)
+    columns = features(evidence, reading)
+    shape = shape_of(passages, pool)
+    counted = weights_for(shape, vectors=cosines is not None)
+    inside = np.flatnonzero(pool)
+    scores = np.round(fused(columns, counted)[inside].astype(np.float64), _DIGITS)
+    refs = [EventRef(passages.sessions[passages.session[row]], int(passages.seq[row])) for row in inside]
+    order = sorted(range(len(inside)), key=lambda place: (-scores[place], refs[place]))
+    return Ranking(
+        tuple(refs[place] for place in order),
+        tuple(float(scores[place]) for place in order),
+        shape,
+        {name: column[inside][order] for name, column in columns.items()},
+        counted,
+    )
+
+
+def exact_order(scores: Mapping[EventRef, float]) -> Ranking:
+    """Return what the verbatim lane alone found, in the order of its scores; no other feature counts."""
+    ordered = sorted(scores.items(), key=lambda item: (-item[1], item[0]))
+    refs, scored = tuple(ref for ref, _ in ordered), tuple(score for _, score in ordered)
+    return Ranking(refs, scored, "", {"verbatim": np.array(scored, np.float32)}, {"verbatim": 1.0})
+
+
+def shape_of(passages: Passages, pool: NDArray[np.bool_]) -> str:
+    """Return whether most candidates are by a user, an assistant or a tool, or by people with names."""
+    roles = int(Flag.USER | Flag.ASSISTANT | Flag.TOOL)
+    inside = passages.flags[pool]
+    return ASSISTANT if len(inside) and float(((inside & roles) != 0).mean()) >= _MOSTLY else PEOPLE
+
+
+def _places(passages: Passages) -> NDArray[np.int64]:
+    return passages.session.astype(np.int64) << _PLACE_BITS | passages.seq
+
+
+def _column(passages: Passages, scores: Mapping[EventRef, float]) -> Array:
+    column = np.zeros(len(passages.seq), np.float32)
+    if scores:
+        numbers = {name: number for number, name in enumerate(passages.sessions)}
+        rows = {int(place): row for row, place in enumerate(_places(passages))}
+        for ref, score in scores.items():
+            row = rows.get(numbers.get(ref.session_id, -1) << _PLACE_BITS | ref.seq)
+            if row is not None:
+                column[row] = score
+    return column

@@ -1,0 +1,141 @@
+"""The contract of a forward index in executable form: inherit `ForwardContract` and give it a back end."""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Iterator, Sequence
+from itertools import chain
+from pathlib import Path
+
+from zaxy.ids import EventRef
+from zaxy.projections.forward.features import row_of
+from zaxy.projections.protocols import ForwardIndex, ForwardReader, ForwardRow, Range
+from zaxy.projections.search.analysis import analyzer
+from zaxy.testing.projections import ProjectionContract, feed, positions_after
+from zaxy.testing.search import end, say
+from zaxy.vocabulary.model import EventClass, Meaning
+
+EVERYTHING = 2**40 - 1
+"""A sequence number behind every other."""
+
+
+def rows_of(meanings: Sequence[Meaning], ranges: Sequence[Range]) -> list[ForwardRow]:
+    """Return the rows that an index which took in these events holds in these ranges, from the definition."""
+    kept = [meaning for meaning in meanings if meaning.extraction.event_class is EventClass.MEMORY]
+    rows = sorted(row_of(meaning, analyzer()) for meaning in kept)
+    return [
+        row
+        for session_id, first, last in ranges
+        for row in rows
+        if row.session_id == session_id and first <= row.seq <= last
+    ]
+
+
+def endings_in(index: ForwardReader, *ranges: Range) -> dict[EventRef, list[tuple[int, int]]]:
+    """Return the endings of events in these ranges, each event's in order."""
+    return {ref: sorted(told) for ref, told in index.endings(ranges).items()}
+
+
+class ForwardContract(ProjectionContract):
+    """What holds for every forward index."""
+
+    def make_store(self, folder: Path) -> ForwardIndex:
+        """Return a store that keeps its files, if it has any, in ``folder``: a new one, or the one that lies there."""
+        raise NotImplementedError  # which store is tested, the class that inherits the contract says
+
+    @contextlib.contextmanager
+    def holding(self, folder: Path, *meanings: Meaning, batch: int = 1_000) -> Iterator[ForwardIndex]:
+        """Give a store that took in these events."""
+        with contextlib.closing(self.make_store(folder)) as store:
+            feed(store, meanings, batch=batch)
+            yield store
+
+    def test_each_memory_event_has_the_row_that_its_text_makes(self, tmp_path: Path) -> None:
+        meanings = [
+            say("one", 1, "ann: Did we ship the parser last week?", occurred=-7),
+            say("one", 2, "parser " * 300, actor="Zürich 日本"),
+            say("one", 3, ""),
+            say("two", 1, "the parser", event_type="tool.result", actor="assistant"),
+        ]
+        asked = [("one", 1, EVERYTHING), ("two", 1, EVERYTHING)]
+        for batch in (1, 10):
+            with self.holding(tmp_path / str(batch), *meanings, batch=batch) as store:
+                assert store.rows(asked) == rows_of(meanings, asked)
+                assert store.row_count() == len(meanings)
+
+    def test_rows_come_in_the_order_of_the_ranges_and_then_by_number(self, tmp_path: Path) -> None:
+        meanings = [say(name, seq, f"word {seq}") for name in ("b", "a", "c") for seq in range(1, 21)]
+        asked = [("c", 9, 11), ("a", 5, 5), ("a", 1, 2), ("absent", 1, 9), ("b", 18, 99), ("c", 0, 1), ("a", 30, 40)]
+        with self.holding(tmp_path, *meanings, batch=7) as store:
+            found = [(row.session_id, row.seq) for row in store.rows(asked)]
+            inside = [("c", 9), ("c", 10), ("c", 11), ("a", 5), ("a", 1), ("a", 2), ("b", 18), ("b", 19), ("b", 20)]
+            assert found == [*inside, ("c", 1)]
+            assert store.rows([]) == []
+
+    def test_housekeeping_has_no_row(self, tmp_path: Path) -> None:
+        meanings = [say("one", 1, "word"), say("one", 2, "word", housekeeping=True), say("one", 3, "word")]
+        with self.holding(tmp_path, *meanings) as store:
+            assert [row.seq for row in store.rows([("one", 1, 3)])] == [1, 3]
+            assert store.row_count() == 2
+
+    def test_endings_are_told_whichever_event_was_applied_first(self, tmp_path: Path) -> None:
+        target = say("one", 1, "word")
+        enders = [
+            end("two", 1, ("one", 1), moment=5, recorded=6),
+            end("three", 1, ("one", 1), moment=-4, recorded=8),
+            end("two", 2, ("one", 9), moment=1, recorded=9),
+        ]
+        expected = {EventRef("one", 1): [(-4, 8), (5, 6)], EventRef("one", 9): [(1, 9)]}
+        for place, order in enumerate(([target, *enders], [*enders, target])):
+            for batch in (1, 10):
+                with self.holding(tmp_path / f"{place}-{batch}", *order, batch=batch) as store:
+                    assert endings_in(store, ("one", 1, 9)) == expected
+                    assert endings_in(store, ("one", 9, 9)) == {EventRef("one", 9): [(1, 9)]}
+                    assert endings_in(store, ("one", 2, 8), ("two", 1, 9)) == {}
+
+    def test_of_one_event_that_ends_another_twice_the_last_word_counts(self, tmp_path: Path) -> None:
+        first, second = (end("two", 1, ("one", 1), moment=moment, recorded=6) for moment in (5, 3))
+        ends = (*first.extraction.invalidations, *second.extraction.invalidations)
+        with self.holding(tmp_path, say("two", 1, "", recorded=6, housekeeping=True, ends=ends)) as store:
+            assert endings_in(store, ("one", 1, 1)) == {EventRef("one", 1): [(3, 6)]}
+
+    def test_what_ends_an_event_goes_with_its_session_and_stays_when_the_ended_one_goes(self, tmp_path: Path) -> None:
+        target, ending = say("one", 1, "word"), end("two", 1, ("one", 1), moment=5, recorded=6)
+        with self.holding(tmp_path, target, ending) as store:
+            store.drop(["one"])
+            assert store.rows([("one", 1, 1)]) == []
+            assert endings_in(store, ("one", 1, 1)) == {EventRef("one", 1): [(5, 6)]}
+            feed(store, [target])
+            store.drop(["two"])
+            assert endings_in(store, ("one", 1, 1)) == {}
+            assert [row.seq for row in store.rows([("one", 1, 1)])] == [1]
+            feed(store, [ending])
+            assert endings_in(store, ("one", 1, 1)) == {EventRef("one", 1): [(5, 6)]}
+
+    def test_a_reset_store_holds_nothing_until_it_is_fed_again(self, tmp_path: Path) -> None:
+        meanings = [say("one", 1, "word"), end("two", 1, ("one", 1), moment=2, recorded=3)]
+        with self.holding(tmp_path, *meanings) as store:
+            for _ in range(2):
+                store.reset()
+                assert store.rows([("one", 1, 9)]) == []
+                assert endings_in(store, ("one", 1, 9)) == {}
+                assert store.row_count() == 0
+                feed(store, meanings)
+                assert [row.seq for row in store.rows([("one", 1, 9)])] == [1]
+
+    def test_a_durable_store_holds_the_same_when_it_is_opened_again(self, tmp_path: Path) -> None:
+        meanings = [say("one", 1, "word"), say("two", 1, "word"), end("two", 2, ("one", 1), moment=5, recorded=6)]
+        everything = [("one", 1, 9), ("two", 1, 9)]
+        with self.holding(tmp_path, *meanings, batch=1) as store:
+            durable, before = store.capabilities.durable, store.rows(everything)
+        with contextlib.closing(self.make_store(tmp_path)) as store:
+            if durable:
+                assert store.rows(everything) == before == rows_of(meanings, everything)
+                assert endings_in(store, *everything) == {EventRef("one", 1): [(5, 6)]}
+            assert dict(store.cursor()) == (positions_after(meanings) if durable else {})
+
+    def test_many_sessions_and_ranges_are_read_at_once(self, tmp_path: Path) -> None:
+        meanings = list(chain.from_iterable([say(f"s-{n}", seq, f"word {n}") for seq in (1, 2, 3)] for n in range(300)))
+        asked = [(f"s-{number}", 2, 3) for number in range(299, -1, -1)]
+        with self.holding(tmp_path, *meanings) as store:
+            assert store.rows(asked) == rows_of(meanings, asked)
