@@ -14,7 +14,7 @@ from zaxy.projections.forward.flags import Flag
 from zaxy.projections.forward.passages import Passages
 from zaxy.projections.protocols import TermStatistics
 from zaxy.projections.search.bm25 import inverse_document_frequency
-from zaxy.services.recall.ranking.features import Evidence, features, fused, lane_of
+from zaxy.services.recall.ranking.features import Evidence, features, fused
 from zaxy.services.recall.ranking.reading import Reading
 from zaxy.services.recall.ranking.views import Array, spill
 from zaxy.services.recall.ranking.weights import ASSISTANT, LANE_WEIGHTS, PEOPLE, weights_for
@@ -50,15 +50,6 @@ class Ranking:
     def told(self) -> tuple[str, ...]:
         """Return in a short sentence which weights counted."""
         return (f"the candidates are ranked as {_SHAPES[self.shape]}",) if self.refs and self.shape in _SHAPES else ()
-
-    def parts(self, place: int) -> dict[str, float]:
-        """Return what the lanes, and the form of the event, added to the score of the candidate at a place."""
-        parts: dict[str, float] = {}
-        for name, weight in self.weights.items():
-            if name in self.columns:
-                lane = lane_of(name)
-                parts[lane] = parts.get(lane, 0.0) + weight * float(self.columns[name][place])
-        return {lane: round(part, 4) for lane, part in parts.items()}
 
 
 def candidates(passages: Passages, found: Collection[EventRef]) -> NDArray[np.bool_]:
@@ -110,13 +101,14 @@ def rank(
     counted = weights_for(shape, vectors=cosines is not None)
     inside = np.flatnonzero(pool)
     scores = np.round(fused(columns, counted)[inside].astype(np.float64), _DIGITS)
-    refs = [EventRef(passages.sessions[passages.session[row]], int(passages.seq[row])) for row in inside]
-    order = sorted(range(len(inside)), key=lambda place: (-scores[place], refs[place]))
+    order = np.lexsort((_places(passages)[inside], -scores))  # sessions are numbered in the order of their names
+    rows = inside[order]
+    places = zip(passages.session[rows].tolist(), passages.seq[rows].tolist(), strict=True)
     return Ranking(
-        tuple(refs[place] for place in order),
-        tuple(float(scores[place]) for place in order),
+        tuple(EventRef(passages.sessions[number], seq) for number, seq in places),
+        tuple(scores[order].tolist()),
         shape,
-        {name: column[inside][order] for name, column in columns.items()},
+        {name: column[rows] for name, column in columns.items()},
         counted,
     )
 
@@ -125,7 +117,7 @@ def exact_order(scores: Mapping[EventRef, float]) -> Ranking:
     """Return what the verbatim lane alone found, in the order of its scores; no other feature counts."""
     ordered = sorted(scores.items(), key=lambda item: (-item[1], item[0]))
     refs, scored = tuple(ref for ref, _ in ordered), tuple(score for _, score in ordered)
-    return Ranking(refs, scored, "", {"verbatim": np.array(scored, np.float32)}, {"verbatim": 1.0})
+    return Ranking(refs, scored, "", {}, {})
 
 
 def shape_of(passages: Passages, pool: NDArray[np.bool_]) -> str:
@@ -141,11 +133,11 @@ def _places(passages: Passages) -> NDArray[np.int64]:
 
 def _column(passages: Passages, scores: Mapping[EventRef, float]) -> Array:
     column = np.zeros(len(passages.seq), np.float32)
-    if scores:
-        numbers = {name: number for number, name in enumerate(passages.sessions)}
-        rows = {int(place): row for row, place in enumerate(_places(passages))}
-        for ref, score in scores.items():
-            row = rows.get(numbers.get(ref.session_id, -1) << _PLACE_BITS | ref.seq)
-            if row is not None:
-                column[row] = score
+    numbers = {name: number for number, name in enumerate(passages.sessions)}
+    places = _places(passages)
+    for ref, score in scores.items():
+        place = numbers.get(ref.session_id, -1) << _PLACE_BITS | ref.seq
+        row = int(np.searchsorted(places, place))
+        if row < len(places) and places[row] == place:
+            column[row] = score
     return column

@@ -112,10 +112,15 @@ def test_what_the_filters_leave_out_is_no_candidate_but_still_context(loom: Even
     assert passages.seq[candidates(passages, [EventRef("talk", seq) for seq in (1, 2, 3)])].tolist() == [1, 2]
 
 
-def test_the_score_is_the_sum_of_its_parts(loom: Eventloom) -> None:
+def test_the_score_is_the_weighted_sum_of_the_features(loom: Eventloom) -> None:
     ranking = Talk(loom).ask("When did Ann buy the violin?", asks_when=True)
     for place, score in enumerate(ranking.scores):
-        assert math.isclose(sum(ranking.parts(place).values()), score, abs_tol=1e-3)
+        parts = [
+            weight * float(ranking.columns[name][place])
+            for name, weight in ranking.weights.items()
+            if name in ranking.columns
+        ]
+        assert math.isclose(sum(parts), score, abs_tol=1e-3)
     assert list(ranking.scores) == sorted(ranking.scores, reverse=True)
 
 
@@ -160,4 +165,4 @@ def test_every_weight_belongs_to_a_feature(loom: Eventloom, shape: str, vectors:
 def test_the_verbatim_lane_alone_is_ordered_by_its_scores() -> None:
     found = exact_order({EventRef("b", 1): 0.5, EventRef("a", 2): 1.0, EventRef("a", 1): 0.5})
     assert [(ref.session_id, ref.seq) for ref in found.refs] == [("a", 2), ("a", 1), ("b", 1)]
-    assert found.parts(0) == {"verbatim": 1.0}
+    assert found.scores == (1.0, 0.5, 0.5)
