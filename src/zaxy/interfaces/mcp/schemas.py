@@ -107,6 +107,16 @@ QUERY_TAKES: Final = takes(
         **_NARROWING,
     },
 )
+VERBATIM_TAKES: Final = takes(
+    ("query",),
+    {
+        "query": text("The words, as they were said", minLength=1, maxLength=100_000),
+        "temporal_filter": _WORLD_TIME,
+        "limit": _LIMIT,
+        "session_id": _READ_SESSION,
+        **{name: member for name, member in _NARROWING.items() if name != "lanes"},
+    },
+)
 CHECKOUT_TAKES: Final = takes(
     ("query",),
     {

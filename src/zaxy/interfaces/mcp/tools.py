@@ -17,6 +17,7 @@ from zaxy.interfaces.mcp.arguments import Arguments, whole
 from zaxy.interfaces.mcp.schemas import DATA_NOTICE, MOST_EVENTS, Schema
 from zaxy.interfaces.mcp.text import answer_text, appended_text, invalidated_text, packet_text, replay_text
 from zaxy.interfaces.serialize import dump, to_json
+from zaxy.services.recall.question import VERBATIM
 from zaxy.vocabulary.model import EventClass
 from zaxy.vocabulary.registry import event_class
 
@@ -101,6 +102,11 @@ async def query(memory: MemoryFabric, arguments: Arguments) -> Reply:
         **{name: arguments[name] for name in _FILTERS if name in arguments},
     )
     return Reply({"notice": DATA_NOTICE, **to_json(answer)}, answer_text(answer))
+
+
+async def verbatim(memory: MemoryFabric, arguments: Arguments) -> Reply:
+    """Find the events that hold the words of a question as they were said."""
+    return await query(memory, {**arguments, "lanes": [VERBATIM]})
 
 
 def _sessions(arguments: Arguments) -> list[str] | None:
@@ -212,6 +218,16 @@ TOOLS: Final = (
         reads_only=True,
     ),
     Tool(
+        "memory_verbatim",
+        "Find exact words",
+        "Find recorded events that hold the given words as they were said, in that order: a quotation, an error "
+        "message, an identifier. Each hit's score is the share of the words that stand together in it.",
+        schemas.VERBATIM_TAKES,
+        schemas.QUERY_GIVES,
+        verbatim,
+        reads_only=True,
+    ),
+    Tool(
         "memory_invalidate",
         "End what no longer holds",
         "Say that a recorded statement no longer counts, by the entity it speaks of or by citation. Nothing is "
@@ -240,7 +256,7 @@ INSTRUCTIONS: Final = """\
 Zaxy is a durable memory that outlives this conversation. Every statement in it is a sealed event with a citation.
 
 - Before substantial work (a new task, a change of plan, a question about the past) call memory_checkout with the task \
-in plain words. For one specific question call memory_query.
+in plain words. For one specific question call memory_query; for words exactly as they were said, memory_verbatim.
 - Record as it happens, with memory_append: decisions as decision.made, goals as goal.created and goal.completed, \
 tasks as task.created and task.completed, what the user prefers as user.preference_changed, a found cause as \
 issue.diagnosed, a hand-over as handoff.created. Write whole sentences that make sense on their own; say in actor who \
