@@ -43,8 +43,15 @@ def stored(value: Any) -> str:
 
 
 def canonical(value: Any) -> bytes:
-    """Return the canonical form of a JSON value: the bytes that are hashed."""
-    return _sorted_encoder.encode(value).encode("ascii")
+    """Return the canonical form of a JSON value: the bytes that are hashed.
+
+    Raises:
+        BadJSONError: It is nested too deeply to be written; reading the same text may just have been possible.
+    """
+    try:
+        return _sorted_encoder.encode(value).encode("ascii")
+    except RecursionError as error:
+        raise BadJSONError("too_deep", "the record is nested too deeply to be read") from error
 
 
 def _ascii(encoded: bytes) -> bytes:

@@ -150,9 +150,9 @@ def read_record(line: bytes) -> Record:
         if line.startswith(b'{"seq":'):
             return _legacy(decode_loosely(line))
         members, simple = decode(line)
+        return _v1(members, simple=simple)
     except BadJSONError as error:
         raise BadRecordError(error.finding, error.message) from error
-    return _v1(members, simple=simple)
 
 
 def _read_fast(line: bytes) -> Record | None:
