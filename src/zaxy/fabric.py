@@ -113,7 +113,9 @@ class Memory:
             UnavailableError: No model is chosen, or it did not answer.
         """
         if self.vectors is None:
-            raise UnavailableError(f"there are no vectors: {self.chosen_embedder.reason}", remedy="name a model")
+            reason = self.chosen_embedder.reason
+            remedy = "set EMBEDDING_PROVIDER=auto after: pip install 'zaxy-memory[local]'"
+            raise UnavailableError(f"there are no vectors: {reason}", remedy=remedy)
         return self.vectors.fill_all(progress, from_scratch=from_scratch)
 
     def _ask_fresh_graph(self, question: Callable[[Any], Any]) -> Any:

@@ -48,7 +48,7 @@ def test_recorded_client_sessions_are_taken_in_once_and_answer(tmp_path: Path) -
     assert zaxy(tmp_path, "memory", "status")["ok"] is True
 
 
-def test_evidence_is_found_at_least_as_often_as_by_plain_bm25(tmp_path: Path) -> None:
+def test_evidence_is_found_far_more_often_than_by_plain_bm25(tmp_path: Path) -> None:
     cases, ranking = DATA / "locomo" / "locomo_dev4.json", tmp_path / "ranking.jsonl"
     command = [sys.executable, "-m", "benchmarks.recall", "--cases", str(cases), "--output", str(ranking)]
     subprocess.run(command, cwd=ROOT, check=True, capture_output=True, timeout=300)
@@ -58,7 +58,7 @@ def test_evidence_is_found_at_least_as_often_as_by_plain_bm25(tmp_path: Path) ->
     ).stdout.splitlines()
     ours, plain = (next(line for line in scored if name in line and "ALL" in line) for name in ("yours", "plain BM25"))
     assert len(ranked) > 700
-    assert _figure(ours) >= _figure(plain), f"{ours}\n{plain}"
+    assert _figure(ours) >= max(_figure(plain) + 0.1, 0.75), f"{ours}\n{plain}"
 
 
 def _figure(line: str) -> float:
