@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from zaxy.services.recall.ranking.ranker import Ranking
     from zaxy.services.recall.ranking.reading import Reading
 
-_POOL: Final = 200
+_POOL: Final = 100
 _POOL_A_HIT: Final = 3
 _POOL_GROWTH: Final = 6
 _LARGEST_POOL: Final = 2_000
