@@ -37,6 +37,10 @@ class VectorLane(Protocol):
         """Return the vector of a question, of unit length."""
         ...
 
+    def count(self) -> int:
+        """Return how many events have a vector."""
+        ...
+
     def search(self, query: Array, sessions: Names | None, limit: int) -> list[Candidate]:
         """Return the nearest events, best first, with their cosine."""
         ...
@@ -120,7 +124,7 @@ class Finder:
     def _find_near(self, found: Found, question: Question) -> None:
         if VECTOR not in question.lanes:
             return
-        reason = self._vectors.reason
+        reason = self._vectors.reason or self._none_yet()
         if reason:
             found.skipped[VECTOR] = reason
             return
@@ -131,3 +135,10 @@ class Finder:
             return {candidate.ref: candidate.score for candidate in near if candidate.score >= NEAR_ENOUGH}
 
         self._run(found, question, VECTOR, near)
+
+    def _none_yet(self) -> str:
+        """Return why the lane cannot find anything although there is a model, empty when it can."""
+        try:
+            return "" if self._vectors.count() else "no event has a vector yet: run zaxy memory re-embed"
+        except UnavailableError:
+            return ""  # the lane itself says what is wrong

@@ -38,6 +38,10 @@ class StoredVectors:
     def _embed_query(self, text: str) -> Array:
         return self._filler().embedder.embed_query(text)
 
+    def count(self) -> int:
+        """Return how many events have a vector."""
+        return self._filler().store.count()
+
     def search(self, query: Array, sessions: Names | None, limit: int) -> list[Candidate]:
         """Return the nearest events, best first, with their cosine."""
         return self._filler().store.search(query, sessions, limit)

@@ -8,8 +8,11 @@ from typing import Any
 import pytest
 from recall_memory import RecallMemory
 
+from zaxy.config import EmbeddingSettings, Settings
 from zaxy.errors import InvalidInputError
+from zaxy.fabric import Memory
 from zaxy.ids import parse_citation
+from zaxy.services.recall.question import Filters
 
 
 def test_what_are_our_goals_returns_the_goals(memory: RecallMemory) -> None:
@@ -339,6 +342,18 @@ def test_a_lane_that_is_left_out_does_not_look(memory: RecallMemory) -> None:
     memory.tell("goal.created", title="Ship the parser")
     assert memory.ask("goal parser", lanes="lexical").lanes == ("lexical",)
     assert set(memory.ask("goal parser", lanes=["lexical", "graph"])[0].scores) == {"lexical", "graph"}
+
+
+def test_a_lane_without_a_single_vector_says_so_and_runs_once_there_are_some(tmp_path: Path) -> None:
+    hashing = EmbeddingSettings(provider="hash")
+    with Memory(Settings(eventloom_path=tmp_path / "loom", fsync="off", embedding=hashing)) as memory:
+        memory.loom.append("work", "transcript.turn", "ann", {"content": "llamas in the barn"})
+        before = memory.recall.query("llamas", Filters())
+        assert (before.lanes, list(before.skipped)) == (("lexical", "graph"), ["vector"])
+        assert memory.embed() == 1
+        after = memory.recall.query("llamas in the barn", Filters())
+        assert (after.lanes, dict(after.skipped)) == (("lexical", "graph", "vector"), {})
+        assert after[0].scores["vector"] > 0.8  # the speaker is embedded, too
 
 
 def test_a_question_about_a_time_finds_the_turn_of_that_time_first(memory: RecallMemory) -> None:
