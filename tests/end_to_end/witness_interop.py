@@ -138,7 +138,7 @@ def ask_theirs(tool: Path, work: Path) -> None:
         for _ in range(300):  # it prints no line when it is ready
             with contextlib.suppress(OSError), socket.create_connection((host, int(port))):
                 break
-            time.sleep(0.1)
+            time.sleep(0.1)  # nothing but its port tells that a program of others is ready
         expect("theirs shows nothing at first", client.latest(ORIGIN, keys) is None)
         for size, known_size in ((0, 0), (1, 0), (7, 1), (7, 7), (20, 0), (33, 20)):
             (signature,) = client.cosign(log.note(size), named.verifier, known_size, log.proof)

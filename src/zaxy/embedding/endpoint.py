@@ -112,7 +112,8 @@ class RemoteEmbedder:
             except _AnotherTryError as error:
                 if pause is None:
                     raise EmbeddingError(error.message, remedy=error.remedy) from error
-                time.sleep(min(max(pause, error.after_seconds), _LONGEST_WAIT_SECONDS))
+                wait = min(max(pause, error.after_seconds), _LONGEST_WAIT_SECONDS)
+                time.sleep(wait)  # the server is busy or named a pause; a question never comes this way
         raise AssertionError("the last try returns or raises")
 
     def embed_query(self, text: str) -> Vectors:

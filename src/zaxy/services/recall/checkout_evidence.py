@@ -18,7 +18,7 @@ from zaxy.projections.search.analysis import Analyzer
 from zaxy.projections.selection import Selection
 from zaxy.services.recall.checkout_text import LONGEST_READ
 from zaxy.services.recall.results import Hit
-from zaxy.services.recall.verbatim import quote
+from zaxy.services.recall.verbatim import hit_of
 
 HIT: Final = "hit"
 VERBATIM: Final = "verbatim"
@@ -123,7 +123,7 @@ def read_neighbours(
         if event is None or not event.event_type.startswith(_TURNS) or not _admits(selection, event):
             continue
         if ends_at(ref, graph.endings, selection.knowledge_moment) > selection.world_moment:
-            found[ref] = _neighbour(event)
+            found[ref] = hit_of(event, score=0.0, scores={}, metadata={"role": NEIGHBOUR})
     return found
 
 
@@ -135,21 +135,6 @@ def _admits(selection: Selection, event: Event) -> bool:
         event.occurred_moment,
         event.recorded_moment,
         housekeeping=False,
-    )
-
-
-def _neighbour(event: Event) -> Hit:
-    return Hit(
-        citation=event.citation,
-        session_id=event.session_id,
-        seq=event.seq,
-        event_type=event.event_type,
-        actor=event.actor,
-        occurred_at=event.occurred_at,
-        recorded_at=event.recorded_at,
-        content=quote(event),
-        score=0.0,
-        metadata={"role": NEIGHBOUR},
     )
 
 

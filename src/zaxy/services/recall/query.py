@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, Final
 
@@ -20,7 +20,7 @@ from zaxy.projections.tier import Tier
 from zaxy.services.recall.finding import Finder, Found, VectorLane
 from zaxy.services.recall.question import LEXICAL, VERBATIM, Filters, Question, parse_question, telling_terms
 from zaxy.services.recall.results import Answer, Hit
-from zaxy.services.recall.verbatim import quote
+from zaxy.services.recall.verbatim import hit_of, quote
 from zaxy.vocabulary.model import SINGLE_VALUED_ENTITY_TYPES, Extraction, Role
 
 if TYPE_CHECKING:
@@ -203,7 +203,7 @@ class RecallService:
                 validity = {}
             if validity is not None:
                 parts = {name: scores[ref] for name, scores in found.lanes.items() if ref in scores}
-                hits.append(_hit(event, score, parts, validity))
+                hits.append(hit_of(event, score=score, scores=parts, metadata={**validity, **_whereabouts(event)}))
         return hits, lost
 
     def _validity(self, event: Event, selection: Selection) -> dict[str, Any] | None:
@@ -243,22 +243,6 @@ def _in_order(question: Question, found: Found, ranking: Ranking) -> Iterable[tu
         last, ranked = min(ranking.scores, default=0.0), set(ranking.refs)
         rest = sorted((-score, ref) for ref, score in found.lanes.get(LEXICAL, {}).items() if ref not in ranked)
         yield from ((ref, last - 1.0 - place) for place, (_, ref) in enumerate(rest))
-
-
-def _hit(event: Event, score: float, parts: Mapping[str, float], validity: Mapping[str, Any]) -> Hit:
-    return Hit(
-        citation=event.citation,
-        session_id=event.session_id,
-        seq=event.seq,
-        event_type=event.event_type,
-        actor=event.actor,
-        occurred_at=event.occurred_at,
-        recorded_at=event.recorded_at,
-        content=quote(event),
-        score=round(score, 6),
-        scores={name: round(part, 6) for name, part in parts.items()},
-        metadata={**validity, **_whereabouts(event)},
-    )
 
 
 def _whereabouts(event: Event) -> dict[str, Any]:

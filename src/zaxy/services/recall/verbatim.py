@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import json
 import re
+from collections.abc import Mapping
 from typing import Any, Final
 
 from zaxy.eventloom.event import RESERVED_PREFIX, Event
+from zaxy.services.recall.results import Hit
 
 _SPOKEN: Final = ("content", "text", "message")
 SEALED: Final = "[SEALED]"
@@ -28,6 +30,23 @@ def quote(event: Event) -> str:
         if not name.startswith(RESERVED_PREFIX) and name != "occurred_at" and value not in (None, "", [], {})
     ]
     return "\n".join(parts) if parts else event.event_type
+
+
+def hit_of(event: Event, *, score: float, scores: Mapping[str, float], metadata: Mapping[str, Any]) -> Hit:
+    """Return an event as a hit, in its own words and with its citation; figures are rounded to six digits."""
+    return Hit(
+        citation=event.citation,
+        session_id=event.session_id,
+        seq=event.seq,
+        event_type=event.event_type,
+        actor=event.actor,
+        occurred_at=event.occurred_at,
+        recorded_at=event.recorded_at,
+        content=quote(event),
+        score=round(score, 6),
+        scores={name: round(part, 6) for name, part in scores.items()},
+        metadata=metadata,
+    )
 
 
 def _shown(value: Any) -> str:
