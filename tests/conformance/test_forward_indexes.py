@@ -13,7 +13,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from zaxy.ids import EventRef
-from zaxy.projections.forward.features import Figures
+from zaxy.projections.columns import Figures
 from zaxy.projections.forward.layered import LayeredForward
 from zaxy.projections.forward.memory import MemoryForward
 from zaxy.projections.forward.passages import Passages, read_passages
@@ -21,7 +21,7 @@ from zaxy.projections.forward.sqlite_index import SqliteForward
 from zaxy.projections.protocols import ForwardReader
 from zaxy.projections.search.analysis import analyzer, search_text
 from zaxy.projections.selection import Names, Selection, knowledge_slices
-from zaxy.testing.forward import ForwardContract, endings_in, rows_of
+from zaxy.testing.forward import ForwardContract, endings_in, rows_in, rows_of
 from zaxy.testing.projections import feed
 from zaxy.testing.search import say
 from zaxy.vocabulary.model import EventClass, Invalidation, Meaning
@@ -164,7 +164,7 @@ def test_a_base_on_disk_and_a_tail_hold_what_one_index_with_both_holds(
         layered = LayeredForward(base, tail)
         assert layered.row_count() == whole.row_count()
         asked = data.draw(st.permutations([("two", 2, 5), ("one", 1, 12), ("t-3", 3, 99), ("two", 8, 8)]))
-        assert layered.rows(asked) == whole.rows(asked)
+        assert rows_in(layered, asked) == rows_in(whole, asked)
         assert endings_in(layered, *asked) == endings_in(whole, *asked)
         one, other = (read_passages(index, refs, terms, selection) for index in readers(layered, whole))
         for name in Passages.__slots__:

@@ -8,9 +8,10 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import NamedTuple, Protocol
+from typing import Protocol
 
 from zaxy.ids import EventRef
+from zaxy.projections.columns import Columns
 from zaxy.projections.selection import Selection
 from zaxy.vocabulary.model import Meaning
 
@@ -100,6 +101,10 @@ class Candidate:
     ref: EventRef
     score: float
 
+    def place(self) -> tuple[float, int, str]:
+        """Return what candidates are ordered by: the better score, then the lower seq, then the session."""
+        return -self.score, self.ref.seq, self.ref.session_id
+
 
 @dataclass(frozen=True, slots=True)
 class TermStatistics:
@@ -129,7 +134,7 @@ class SearchIndex(Projection, Protocol):
         ...
 
     def search(self, terms: Sequence[str], selection: Selection, limit: int) -> list[Candidate]:
-        """Return the best events by BM25 (k1 = 1.2, b = 0.75), best first; ties by session and seq.
+        """Return the best events by BM25 (k1 = 1.2, b = 0.75), best first, ties as `Candidate.place` says.
 
         Args:
             terms: Analyzed terms, each once; an event with any of them is a candidate.
@@ -139,28 +144,6 @@ class SearchIndex(Projection, Protocol):
         ...
 
 
-class ForwardRow(NamedTuple):
-    """What one memory event holds. Numbers stay packed: thousands of rows become columns for one question, at once.
-
-    Attributes:
-        session_id: Its session.
-        seq: Its place there.
-        event_type: Such as ``transcript.turn``.
-        actor: The event's actor.
-        speaker: Who said it, as the payload tells, else the actor.
-        figures: Moments, flags and counts: see `zaxy.projections.forward.features.Figures`.
-        terms: Little-endian 64-bit numbers, sorted, one a term: ``digest << 8 | min(count, 255)``.
-    """
-
-    session_id: str
-    seq: int
-    event_type: str
-    actor: str
-    speaker: str
-    figures: bytes
-    terms: bytes
-
-
 Range = tuple[str, int, int]
 """Events of one session: its id, the first and the last sequence number, both inclusive."""
 
@@ -168,8 +151,10 @@ Range = tuple[str, int, int]
 class ForwardReader(Protocol):
     """Tells what events hold, by their place."""
 
-    def rows(self, ranges: Sequence[Range]) -> list[ForwardRow]:
-        """Return the memory events in these ranges, ordered as the ranges are, then by seq. Housekeeping has no row.
+    def read(self, ranges: Sequence[Range]) -> Columns:
+        """Return the memory events in these ranges, and maybe others that are stored beside them, in no set order.
+
+        Housekeeping has no row. No event is told twice.
 
         Args:
             ranges: Any number of ranges that do not overlap.

@@ -161,15 +161,15 @@ class SearchContract(ProjectionContract):
             for limit in (0, 1, 3, 8, 100):
                 assert found(store, "word", limit=limit) == best[:limit]
 
-    def test_events_that_score_alike_are_ordered_by_session_and_number(self, tmp_path: Path) -> None:
+    def test_events_that_score_alike_are_ordered_by_number_and_session(self, tmp_path: Path) -> None:
         meanings = [say(session, seq, "same words") for session in ("b", "c", "a") for seq in (1, 2)]
-        ordered = [(session, seq) for session in "abc" for seq in (1, 2)]
+        ordered = [(session, seq) for seq in (1, 2) for session in "abc"]
         with self.holding(tmp_path, *meanings, batch=2) as store:
             assert found(store, "words") == ordered
 
     def test_of_events_that_score_alike_a_limit_keeps_the_first_by_session_and_number(self, tmp_path: Path) -> None:
         meanings = [say(session, seq, "same words") for session in ("b", "c", "a") for seq in (1, 2)]
-        ordered = [(session, seq) for session in "abc" for seq in (1, 2)]
+        ordered = [(session, seq) for seq in (1, 2) for session in "abc"]
         with self.holding(tmp_path, *meanings, batch=2) as store:
             for limit in (1, 3, 5):
                 assert found(store, "words", limit=limit) == ordered[:limit]

@@ -9,9 +9,9 @@ from hashlib import blake2b
 import pytest
 
 from zaxy.eventloom.event import Event
-from zaxy.projections.forward.features import Figures, digest_of, row_of
+from zaxy.projections.columns import Figures, ForwardRow, digest_of
+from zaxy.projections.forward.features import row_of
 from zaxy.projections.forward.flags import Flag
-from zaxy.projections.protocols import ForwardRow
 from zaxy.projections.search.analysis import analyzer, search_text
 from zaxy.testing.projections import make_event
 from zaxy.testing.search import say

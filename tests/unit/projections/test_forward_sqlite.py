@@ -22,7 +22,7 @@ from zaxy.projections.forward.sqlite_index import SqliteForward
 from zaxy.projections.search.analysis import Analyzer, analyzer
 from zaxy.projections.selection import Selection
 from zaxy.projections.tier import Tier
-from zaxy.testing.forward import rows_of
+from zaxy.testing.forward import rows_in, rows_of
 from zaxy.testing.projections import feed, positions_after
 from zaxy.testing.search import end, no_log, say
 from zaxy.vocabulary.model import Meaning
@@ -57,7 +57,7 @@ def check_whole(store: SqliteForward) -> int:
     last = reached.get("one", 0)
     assert reached in ({}, {"one": last, "two": last})
     expected = [meaning for first in range(1, last, 10) for meaning in batch_of(first)]
-    assert store.rows(EVERYTHING) == rows_of(expected, EVERYTHING)
+    assert rows_in(store, EVERYTHING) == rows_of(expected, EVERYTHING)
     assert store.endings(EVERYTHING) == {EventRef("one", seq): [(3, seq * 1_000_000)] for seq in range(1, last + 1)}
     return last
 
@@ -109,7 +109,28 @@ def test_a_reader_sees_what_another_process_commits_when_it_looks_again(tmp_path
         assert not reader.refresh()
         assert dict(reader.cursor()) == positions_after([*MEANINGS, *more])
         asked = [*EVERYTHING, ("three", 1, 1)]
-        assert reader.rows(asked) == rows_of([*MEANINGS, *more], asked)
+        assert rows_in(reader, asked) == rows_of([*MEANINGS, *more], asked)
+
+
+def test_what_is_written_between_two_looks_is_not_read_before_the_second(tmp_path: Path) -> None:
+    more = [say("one", seq, "word", actor=f"speaker {seq}") for seq in (3, 4)]
+    with (
+        contextlib.closing(SqliteForward(filled(tmp_path))) as writer,
+        contextlib.closing(SqliteForward(path_in(tmp_path), read_only=True)) as reader,
+    ):
+        feed(writer, more)
+        assert rows_in(reader, EVERYTHING) == rows_of(MEANINGS, EVERYTHING)
+        assert reader.refresh()
+        assert rows_in(reader, EVERYTHING) == rows_of([*MEANINGS, *more], EVERYTHING)
+
+
+def test_an_event_that_is_fed_again_is_not_there_twice(tmp_path: Path) -> None:
+    meanings = [say("one", seq, f"word {seq}") for seq in range(1, 40)]
+    with contextlib.closing(SqliteForward(path_in(tmp_path))) as store:
+        feed(store, meanings)
+        feed(store, meanings[20:], batch=3)
+        assert rows_in(store, EVERYTHING) == rows_of(meanings, EVERYTHING)
+        assert store.row_count() == len(meanings)
 
 
 def test_readers_in_another_process_read_whole_commits_while_one_is_written(tmp_path: Path) -> None:
@@ -122,7 +143,7 @@ def test_readers_in_another_process_read_whole_commits_while_one_is_written(tmp_
             seen: set[int] = set()
             while len(seen) < 5:
                 if reader.refresh():
-                    rows = reader.rows(EVERYTHING)
+                    rows = rows_in(reader, EVERYTHING)
                     one, two = ([row.seq for row in rows if row.session_id == name] for name in ("one", "two"))
                     assert one == two == list(range(1, len(one) + 1))
                     assert len(one) % 10 == 0
@@ -141,17 +162,17 @@ def test_a_reader_goes_over_to_a_file_that_was_made_anew(tmp_path: Path) -> None
         writer.reset()
         assert reader.refresh()
         assert dict(reader.cursor()) == {}
-        assert reader.rows(EVERYTHING) == []
+        assert rows_in(reader, EVERYTHING) == []
         feed(writer, MEANINGS)
         assert reader.refresh()
-        assert reader.rows(EVERYTHING) == rows_of(MEANINGS, EVERYTHING)
+        assert rows_in(reader, EVERYTHING) == rows_of(MEANINGS, EVERYTHING)
         path.unlink()
         assert not reader.refresh()
         path.touch()
         for _ in range(2):
             with pytest.raises(BusyError, match="being made"):
                 reader.refresh()
-        assert reader.rows(EVERYTHING) == rows_of(MEANINGS, EVERYTHING)
+        assert rows_in(reader, EVERYTHING) == rows_of(MEANINGS, EVERYTHING)
 
 
 def test_a_reader_makes_nothing_changes_nothing_and_refuses_to_write(tmp_path: Path) -> None:
@@ -162,7 +183,7 @@ def test_a_reader_makes_nothing_changes_nothing_and_refuses_to_write(tmp_path: P
     filled(tmp_path)
     before = {file.name: file.read_bytes() for file in path.parent.iterdir()}
     with contextlib.closing(SqliteForward(path, read_only=True)) as reader:
-        assert len(reader.rows(EVERYTHING)) == 2
+        assert len(rows_in(reader, EVERYTHING)) == 2
         for change in (lambda: feed(reader, MEANINGS), lambda: reader.drop(["one"]), reader.reset):
             with pytest.raises(ProjectionError, match="opened for reading"):
                 change()
@@ -174,14 +195,14 @@ def test_a_batch_that_cannot_be_written_leaves_the_last_commit(tmp_path: Path) -
     with contextlib.closing(SqliteForward(path)) as store:
         blocker = sqlite3.connect(path, isolation_level=None)
         with contextlib.closing(blocker):
-            blocker.execute("CREATE TRIGGER no BEFORE INSERT ON event BEGIN SELECT RAISE(ABORT, 'full'); END")
+            blocker.execute("CREATE TRIGGER no BEFORE INSERT ON block BEGIN SELECT RAISE(ABORT, 'full'); END")
             with pytest.raises(ProjectionError, match="full"):
                 feed(store, [say("new", 1, "word")])
             blocker.execute("DROP TRIGGER no")
         assert dict(store.cursor()) == positions_after(MEANINGS)
-        assert store.rows([*EVERYTHING, ("new", 1, 1)]) == rows_of(MEANINGS, EVERYTHING)
+        assert rows_in(store, [*EVERYTHING, ("new", 1, 1)]) == rows_of(MEANINGS, EVERYTHING)
         feed(store, [say("new", 1, "word")])
-        assert len(store.rows([("new", 1, 1)])) == 1
+        assert len(rows_in(store, [("new", 1, 1)])) == 1
 
 
 def cut(path: Path) -> None:
@@ -232,7 +253,7 @@ def test_a_file_that_is_not_what_was_written_is_refused_and_set_aside(
     feed(store, MEANINGS)
     store.close()
     assert tier.refresh()
-    assert tier.ask(lambda view: view.rows(EVERYTHING)) == rows_of(MEANINGS, EVERYTHING)
+    assert tier.ask(lambda view: rows_in(view, EVERYTHING)) == rows_of(MEANINGS, EVERYTHING)
     tier.close()
 
 
@@ -240,9 +261,9 @@ def test_a_file_that_is_damaged_while_it_is_open_is_set_aside_by_the_next_questi
     path = filled(tmp_path)
     tier = Tier(ForwardBackend(path, analyzer()))
     assert tier.refresh()
-    assert len(tier.ask(lambda view: view.rows(EVERYTHING))) == 2
+    assert len(tier.ask(lambda view: rows_in(view, EVERYTHING))) == 2
     put_garbage(path)
-    assert tier.ask(lambda view: view.rows(EVERYTHING)) == []
+    assert tier.ask(lambda view: rows_in(view, EVERYTHING)) == []
     assert tier.went_back
     assert len(tier.warnings) == 1
     tier.close()
@@ -256,11 +277,11 @@ def test_a_file_that_another_connection_holds_is_busy_and_not_broken(tmp_path: P
     ):
         store._run("PRAGMA busy_timeout=1")
         other.execute("BEGIN EXCLUSIVE")
-        for use in (lambda: store.rows(EVERYTHING), lambda: feed(store, MEANINGS), store.refresh):
+        for use in (lambda: rows_in(store, EVERYTHING), lambda: feed(store, MEANINGS), store.refresh):
             with pytest.raises(BusyError, match="in use"):
                 use()
         other.execute("ROLLBACK")
-        assert len(store.rows(EVERYTHING)) == 2
+        assert len(rows_in(store, EVERYTHING)) == 2
 
 
 def test_garbage_without_a_sum_is_refused_too(tmp_path: Path) -> None:
@@ -286,21 +307,21 @@ def test_an_empty_file_is_one_that_is_being_made(tmp_path: Path) -> None:
         SqliteForward(path, read_only=True)
     with contextlib.closing(SqliteForward(path)) as store:
         feed(store, MEANINGS)
-        assert len(store.rows(EVERYTHING)) == 2
+        assert len(rows_in(store, EVERYTHING)) == 2
 
 
 def test_a_file_from_before_the_sum_was_noted_is_read(tmp_path: Path) -> None:
     path = filled(tmp_path)
     path.with_name(f"{path.name}.sum").unlink()
     with contextlib.closing(SqliteForward(path, read_only=True)) as reader:
-        assert len(reader.rows(EVERYTHING)) == 2
+        assert len(rows_in(reader, EVERYTHING)) == 2
 
 
 def test_a_closed_store_says_so(tmp_path: Path) -> None:
     store = SqliteForward(filled(tmp_path))
     store.close()
     with pytest.raises(ProjectionError, match="closed"):
-        store.rows(EVERYTHING)
+        rows_in(store, EVERYTHING)
 
 
 def test_a_window_runs_over_the_boundary_between_the_file_and_the_tail(tmp_path: Path) -> None:

@@ -6,61 +6,20 @@ The words of time, of numbers and of the first person are English; in another la
 from __future__ import annotations
 
 import re
-import struct
-from array import array
 from collections import Counter
-from functools import lru_cache
-from hashlib import blake2b
-from sys import byteorder
-from typing import Final, NamedTuple
+from typing import Final
 
+from zaxy.projections.columns import ForwardRow, packed_figures, packed_terms
 from zaxy.projections.forward.flags import Flag
-from zaxy.projections.protocols import ForwardRow
 from zaxy.projections.search.analysis import Analyzer, search_text
 from zaxy.vocabulary.model import Meaning
 from zaxy.vocabulary.payloads import read_text
 
-FEATURES: Final = "forward/2"
+FEATURES: Final = "forward/3"
 """Names this way of making rows. A store that was made another way is made anew."""
 
 
-class Figures(NamedTuple):
-    """The numbers of a row; times in microseconds.
-
-    Attributes:
-        occurred: When it happened in the world.
-        recorded: When the log learned it.
-        flags: Bits of `Flag`.
-        length: How many terms its text has.
-        first_person: How many of its words are of the first person.
-        words: How many words were said.
-        capitals: How many of them begin with a capital letter without beginning a sentence.
-    """
-
-    occurred: int
-    recorded: int
-    flags: int
-    length: int
-    first_person: int
-    words: int
-    capitals: int
-
-    @classmethod
-    def unpack(cls, packed: bytes) -> Figures:
-        """Return the numbers of a row's ``figures``."""
-        return cls._make(_FIGURES.unpack(packed))
-
-
-FIGURES_DTYPE: Final = [(name, "<i8" if place < 2 else "<u4") for place, name in enumerate(Figures._fields)]
-"""How numpy reads many rows' ``figures`` that stand behind each other."""
-
-COUNT_BITS: Final = 8
-MOST_COUNTED: Final = (1 << COUNT_BITS) - 1
-
-_FIGURES: Final = struct.Struct("<qqIIIII")
 _QUESTION, _TIME, _IMAGE, _ASSISTANT, _USER, _TOOL, _NUMBER, _TURN = map(int, Flag)
-_DIGEST_BYTES: Final = 7
-_DIGEST_KEY: Final = b"zaxy forward index"
 _ROLES: Final = {
     **dict.fromkeys(("assistant", "ai", "model", "bot", "agent"), _ASSISTANT),
     **dict.fromkeys(("user", "human"), _USER),
@@ -97,15 +56,6 @@ _YEAR: Final = re.compile(r"[12][09]\d\d\b")
 _TIME_IN_DIGITS: Final = re.compile(r"\d(?: ?[ap]\.?m\b|(?:st|nd|rd|th)?(?: of)? (?:may|march)\b)")
 
 
-@lru_cache(maxsize=65_536)
-def digest_of(term: str) -> int:
-    """Return the 56 bits that a term is known by: BLAKE2b with a key of its own.
-
-    Of a million different terms, two share a digest with a chance of 1 in 144,000 (the birthday bound n^2 / 2^57).
-    """
-    return int.from_bytes(blake2b(term.encode(), digest_size=_DIGEST_BYTES, key=_DIGEST_KEY).digest(), "little")
-
-
 def row_of(meaning: Meaning, analyzer: Analyzer) -> ForwardRow:
     """Return an event's row. A pure function of the event and the analyzer's language.
 
@@ -125,7 +75,7 @@ def row_of(meaning: Meaning, analyzer: Analyzer) -> ForwardRow:
     elif event.event_type.startswith(_TURN_TYPES):
         flags |= _TURN
     counts = Counter(analyzer.terms(search_text(meaning, analyzer.language)))
-    figures = _FIGURES.pack(
+    figures = packed_figures(
         event.occurred_moment,
         event.recorded_moment,
         flags,
@@ -134,17 +84,9 @@ def row_of(meaning: Meaning, analyzer: Analyzer) -> ForwardRow:
         len(words),
         len(_CAPITALIZED.findall(said)),
     )
-    return ForwardRow(event.session_id, event.seq, event.event_type, event.actor, speaker, figures, packed(counts))
-
-
-def packed(counts: Counter[str]) -> bytes:
-    """Return the terms of a row as bytes: each digest with how often the term stands there, at most 255."""
-    told = [digest_of(term) << COUNT_BITS | (count if count < 256 else 255) for term, count in counts.items()]
-    told.sort()
-    entries = array("Q", told)
-    if byteorder == "big":
-        entries.byteswap()
-    return entries.tobytes()
+    return ForwardRow(
+        event.session_id, event.seq, event.event_type, event.actor, speaker, figures, packed_terms(counts)
+    )
 
 
 def _role_flag(*names: str) -> int:

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from itertools import groupby
 
 from zaxy.ids import EventRef
-from zaxy.projections.protocols import ForwardReader, ForwardRow, Range
+from zaxy.projections.columns import Columns
+from zaxy.projections.protocols import ForwardReader, Range
 
 
 class LayeredForward:
@@ -21,17 +21,9 @@ class LayeredForward:
         self._base = base
         self._tail = tail
 
-    def rows(self, ranges: Sequence[Range]) -> list[ForwardRow]:
-        """Return the rows of both, ordered as the ranges are, then by seq."""
-        newer = {row.session_id for row in self._tail.rows(ranges)}
-        found: list[ForwardRow] = []
-        for reaches_tail, run in groupby(ranges, key=lambda asked: asked[0] in newer):
-            if not reaches_tail:
-                found += self._base.rows(list(run))
-                continue
-            for asked in run:  # what the tail holds of a session follows what the base holds of it
-                found += self._base.rows([asked]) + self._tail.rows([asked])
-        return found
+    def read(self, ranges: Sequence[Range]) -> Columns:
+        """Return the rows of both."""
+        return self._base.read(ranges).joined(self._tail.read(ranges))
 
     def endings(self, ranges: Sequence[Range]) -> dict[EventRef, list[tuple[int, int]]]:
         """Return the endings that either layer knows of events in these ranges."""

@@ -9,8 +9,9 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from operator import attrgetter
 
 from zaxy.ids import EventRef
+from zaxy.projections.columns import Block, Columns, ForwardRow
 from zaxy.projections.forward.features import row_of
-from zaxy.projections.protocols import Capabilities, ForwardRow, Position, Range
+from zaxy.projections.protocols import Capabilities, Position, Range
 from zaxy.projections.search.analysis import Analyzer, analyzer
 from zaxy.vocabulary.model import EventClass, Meaning
 
@@ -67,13 +68,16 @@ class MemoryForward:
                 for by in [by for by in told if by.session_id in gone]:
                     del told[by]
 
-    def rows(self, ranges: Sequence[Range]) -> list[ForwardRow]:
-        found: list[ForwardRow] = []
+    def read(self, ranges: Sequence[Range]) -> Columns:
+        numbers: dict[str, int] = {}
+        blocks: list[Block] = []
         with self._lock:
             for session_id, first, last in ranges:
                 rows = self._rows.get(session_id, [])
-                found += rows[bisect_left(rows, first, key=_SEQ) : bisect_right(rows, last, key=_SEQ)]
-        return found
+                inside = rows[bisect_left(rows, first, key=_SEQ) : bisect_right(rows, last, key=_SEQ)]
+                if inside:
+                    blocks.append(Block.of(inside, lambda name: numbers.setdefault(name, len(numbers))))
+        return Columns.of(blocks, tuple(numbers))
 
     def endings(self, ranges: Sequence[Range]) -> dict[EventRef, list[Told]]:
         asked = defaultdict(list)

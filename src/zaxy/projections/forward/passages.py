@@ -7,11 +7,11 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Final
 
 from zaxy.ids import EventRef
-from zaxy.projections.forward.features import COUNT_BITS, FIGURES_DTYPE, MOST_COUNTED, digest_of
-from zaxy.projections.protocols import ForwardReader, ForwardRow, Range
+from zaxy.projections.columns import Columns, factorized
+from zaxy.projections.protocols import ForwardReader, Range
 from zaxy.projections.selection import Names, Selection, knowledge_slices
 
 if TYPE_CHECKING:
@@ -22,6 +22,7 @@ RADIUS: Final = 8
 """How many sequence numbers on either side of a candidate are its context."""
 
 _SEQ_BITS: Final = 40
+_LAST_SEQ: Final = (1 << _SEQ_BITS) - 1
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,27 +79,25 @@ def read_passages(
     import numpy as np
 
     ranges = windows(refs, radius)
-    rows = index.rows(ranges)
-    columns: Sequence[Sequence[Any]] = list(zip(*rows, strict=True)) or [()] * len(ForwardRow._fields)
-    of = dict(zip(ForwardRow._fields, columns, strict=True))
-    sessions, session = _factorized(of["session_id"])
-    speakers, speaker = _factorized(of["speaker"])
-    seq = np.array(of["seq"], np.int64)
-    figures = np.frombuffer(b"".join(of["figures"]), FIGURES_DTYPE)
+    columns = index.read(ranges)
+    chosen, stretch = _inside(columns, ranges)
+    rows = columns.rows[chosen]
+    sessions, session = factorized(columns.session[chosen], columns.sessions)
+    speakers, speaker = factorized(rows["speaker"], columns.names)
     return Passages(
         sessions=sessions,
         session=session,
-        seq=seq,
-        occurred=figures["occurred"].astype(np.int64),
+        seq=rows["seq"].astype(np.int64),
+        occurred=rows["occurred"].astype(np.int64),
         speakers=speakers,
         speaker=speaker,
-        flags=figures["flags"].astype(np.int64),
-        length=figures["length"].astype(np.float32),
-        first_person=(figures["first_person"] / np.maximum(figures["words"], 1)).astype(np.float32),
-        capitals=figures["capitals"].astype(np.float32),
-        counts=_counts(of["terms"], terms),
-        stretch=_stretches(ranges, sessions, session, seq),
-        admitted=_admitted(of, figures, index.endings(ranges), selection),
+        flags=rows["flags"].astype(np.int64),
+        length=rows["length"].astype(np.float32),
+        first_person=(rows["first_person"] / np.maximum(rows["words"], 1)).astype(np.float32),
+        capitals=rows["capitals"].astype(np.float32),
+        counts=columns.counts(terms)[chosen],
+        stretch=stretch,
+        admitted=_admitted(columns, chosen, index.endings(ranges), selection),
     )
 
 
@@ -114,67 +113,57 @@ def windows(refs: Iterable[EventRef], radius: int) -> list[Range]:
     return found
 
 
-def _factorized(names: Sequence[str]) -> tuple[tuple[str, ...], npt.NDArray[np.int32]]:
+def _inside(columns: Columns, ranges: Sequence[Range]) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.int32]]:
+    """Return which rows lie in the ranges, by session and seq, and the number of the range that each is from.
+
+    Args:
+        columns: The rows, in any order.
+        ranges: In order; they do not overlap.
+    """
     import numpy as np
 
-    distinct = tuple(sorted(set(names)))
-    number = {name: place for place, name in enumerate(distinct)}
-    return distinct, np.array([number[name] for name in names], np.int32)
-
-
-def _counts(blobs: Sequence[bytes], terms: Sequence[str]) -> npt.NDArray[np.float32]:
-    """Return how often each term stands in each row: one pass over the terms of all rows for each asked term."""
-    import numpy as np
-
-    entries = np.frombuffer(b"".join(blobs), "<u8")
-    ends = np.cumsum([len(blob) // entries.itemsize for blob in blobs], dtype=np.int64)
-    counts = np.zeros((len(blobs), len(terms)), np.float32)
-    digests = entries >> np.uint64(COUNT_BITS)
-    for column, term in enumerate(terms):
-        places = np.flatnonzero(digests == np.uint64(digest_of(term)))
-        counts[np.searchsorted(ends, places, side="right"), column] = entries[places] & np.uint64(MOST_COUNTED)
-    return counts
-
-
-def _stretches(
-    ranges: Sequence[Range], sessions: Sequence[str], session: npt.NDArray[np.int32], seq: npt.NDArray[np.int64]
-) -> npt.NDArray[np.int32]:
-    """Return the number of the range that each row is from."""
-    import numpy as np
-
-    number = {name: place for place, name in enumerate(sessions)}
-    starts = [number[name] << _SEQ_BITS | first for name, first, _ in ranges if name in number]
-    places = session.astype(np.int64) << _SEQ_BITS | seq
-    return (np.searchsorted(np.array(starts, np.int64), places, side="right") - 1).astype(np.int32)
+    rank = {name: place for place, name in enumerate(dict.fromkeys(name for name, _, _ in ranges))}
+    starts = np.array([rank[name] << _SEQ_BITS | first for name, first, _ in ranges], np.int64)
+    ends = np.array([rank[name] << _SEQ_BITS | min(last, _LAST_SEQ) for name, _, last in ranges], np.int64)
+    ranks = np.array([rank[name] for name in columns.sessions], np.int64)
+    places = ranks[columns.session] << _SEQ_BITS | columns.rows["seq"]
+    stretch = np.searchsorted(starts, places, side="right") - 1
+    inside = np.flatnonzero((stretch >= 0) & (places <= ends[stretch])) if len(ends) else np.zeros(0, np.int64)
+    chosen = inside[np.argsort(places[inside], kind="stable")]
+    return chosen, stretch[chosen].astype(np.int32)
 
 
 def _admitted(
-    of: Mapping[str, Sequence[Any]],
-    figures: npt.NDArray[np.void],
+    columns: Columns,
+    chosen: npt.NDArray[np.int64],
     endings: Mapping[EventRef, list[tuple[int, int]]],
     selection: Selection,
 ) -> npt.NDArray[np.bool_]:
-    """Return what `Selection.admits` and `Selection.sees` say of each row, a filter at a time."""
-    occurred, recorded = figures["occurred"], figures["recorded"]
+    """Return what `Selection.admits` and `Selection.sees` say of the chosen rows, a filter at a time."""
+    rows, session = columns.rows[chosen], columns.session[chosen]
+    occurred, recorded = rows["occurred"], rows["recorded"]
     admitted: npt.NDArray[np.bool_] = (occurred <= selection.latest_world) & (recorded <= selection.knowledge_moment)
     if selection.occurred_from is not None:
         admitted &= occurred >= selection.occurred_from
-    for member, chosen in (
-        ("session_id", selection.sessions),
-        ("event_type", selection.event_types),
-        ("actor", selection.actors),
+    for numbers, names, wanted in (
+        (session, columns.sessions, selection.sessions),
+        (rows["event_type"], columns.names, selection.event_types),
+        (rows["actor"], columns.names, selection.actors),
     ):
-        if chosen is not None:
-            admitted &= _chosen(of[member], chosen)
+        if wanted is not None:
+            admitted &= _among(numbers, names, wanted)
     if endings:
-        for place, ref in enumerate(map(EventRef, of["session_id"], of["seq"])):
+        for place, (number, seq) in enumerate(zip(session.tolist(), rows["seq"].tolist(), strict=True)):
+            ref = EventRef(columns.sessions[number], seq)
             if ref in endings:
                 admitted[place] &= selection.sees(knowledge_slices(int(recorded[place]), endings[ref]))
     return admitted
 
 
-def _chosen(names: Sequence[str], chosen: Names) -> npt.NDArray[np.bool_]:
+def _among(numbers: npt.NDArray[np.integer], names: Sequence[str], wanted: Names) -> npt.NDArray[np.bool_]:
+    """Return which entries of a column name something that is wanted."""
     import numpy as np
 
-    among = {name for name in set(names) if name in chosen}
-    return np.array([name in among for name in names], np.bool_)
+    used, inverse = np.unique(numbers, return_inverse=True)
+    among: npt.NDArray[np.bool_] = np.array([names[number] in wanted for number in used.tolist()], np.bool_)
+    return among[inverse]

@@ -13,7 +13,8 @@ import threading
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import astuple
-from functools import partial
+from itertools import groupby, islice
+from operator import itemgetter
 from pathlib import Path
 from typing import Any, Final
 
@@ -23,9 +24,10 @@ from zaxy.errors import BusyError, ProjectionError, ZaxyError
 from zaxy.files.cache import Sum, identity_of
 from zaxy.files.durable import make_directories
 from zaxy.ids import EventRef
+from zaxy.projections.columns import Block, Columns, ForwardRow
 from zaxy.projections.forward.features import FEATURES, row_of
 from zaxy.projections.forward.memory import endings_of
-from zaxy.projections.protocols import Capabilities, ForwardRow, Position, Range
+from zaxy.projections.protocols import Capabilities, Position, Range
 from zaxy.projections.search.analysis import TEXT_VERSION, Analyzer, analyzer
 from zaxy.vocabulary.model import EventClass, Meaning
 
@@ -39,19 +41,23 @@ _PRAGMAS: Final = (
     "PRAGMA temp_store=MEMORY",
     "PRAGMA synchronous=FULL",
 )
+_BLOCK_BITS: Final = 4
+"""A block holds what has the same number but for these bits: up to sixteen events, so one or two blocks a window."""
 _SCHEMA: Final = """
 CREATE TABLE made_with (about TEXT NOT NULL);
-CREATE TABLE session (number INTEGER PRIMARY KEY, name TEXT NOT NULL UNIQUE, position TEXT);
-CREATE TABLE event (place INTEGER PRIMARY KEY, event_type TEXT NOT NULL, actor TEXT NOT NULL, speaker TEXT NOT NULL,
-                    figures BLOB NOT NULL, terms BLOB NOT NULL);
+CREATE TABLE session (number INTEGER PRIMARY KEY, name TEXT NOT NULL UNIQUE, position TEXT, revision INTEGER NOT NULL);
+CREATE INDEX session_revision ON session (revision);
+CREATE TABLE name (number INTEGER PRIMARY KEY, name TEXT NOT NULL UNIQUE);
+CREATE TABLE block (place INTEGER PRIMARY KEY, rows INTEGER NOT NULL, body BLOB NOT NULL);
 CREATE TABLE ending (target INTEGER NOT NULL, place INTEGER NOT NULL, moment INTEGER NOT NULL,
                      recorded INTEGER NOT NULL, PRIMARY KEY (target, place)) WITHOUT ROWID;
 """
-"""A place is a session's number and a sequence number in one: ``number << 40 | seq``."""
+"""A place is a session's number and a sequence number in one: ``number << 40 | seq``; a block's is its first.
 
-_ROWS: Final = """
-SELECT ?, place & ?, event_type, actor, speaker, figures, terms FROM event WHERE place BETWEEN ? AND ? ORDER BY place
+A session's ``revision`` is the number of the commit that changed it last: readers take in what is newer than they know.
 """
+
+_BLOCKS: Final = "SELECT ?, rows, body FROM block WHERE place BETWEEN ? AND ? ORDER BY place"
 _ENDINGS: Final = "SELECT ?, target & ?, moment, recorded FROM ending WHERE target BETWEEN ? AND ?"
 
 
@@ -107,6 +113,7 @@ class SqliteForward:
                 self._run(pragma)
             self._check_schema()
             self._inode = self._inode or _inode_of(self._path)
+            self._forget()
             self._look()
         except BaseException:
             self._shut()
@@ -133,12 +140,31 @@ class SqliteForward:
         if self._run("SELECT about FROM made_with").fetchall() != [(self._about,)]:
             raise ProjectionError(f"{self._path} is not a forward index that was made this way")
 
+    def _forget(self) -> None:
+        """Let the next look take in everything."""
+        self._revision = 0
+        self._numbers: dict[str, int] = {}
+        self._positions: dict[str, Position] = {}
+        self._names: list[str] = []  # readers hold on to it: it only grows, or is replaced
+        self._name_numbers: dict[str, int] = {}
+
     def _look(self) -> None:
-        """Take in the cursor of the last commit."""
+        """Take in what changed since the last look."""
         self._version = self._run("PRAGMA data_version").fetchone()
-        found = self._run("SELECT name, number, position FROM session").fetchall()
-        self._numbers: dict[str, int] = {name: number for name, number, _ in found}
-        self._positions = {name: Position(*orjson.loads(position)) for name, _, position in found if position}
+        changed = self._run("SELECT name, number, position, revision FROM session WHERE revision > ?", self._revision)
+        for name, number, position, revision in changed.fetchall():
+            self._revision = max(self._revision, revision)
+            self._numbers[name] = number
+            if position:
+                self._positions[name] = Position(*orjson.loads(position))
+            else:
+                self._positions.pop(name, None)
+        known = len(self._names)
+        for name, number in self._run(
+            "SELECT name, number FROM name WHERE number > ? ORDER BY number", known
+        ).fetchall():
+            self._names.append(name)
+            self._name_numbers[name] = number - 1
 
     def refresh(self) -> bool:
         """Take in what another process committed. Returns whether there was something.
@@ -193,14 +219,16 @@ class SqliteForward:
 
     def apply(self, meanings: Sequence[Meaning], positions: Mapping[str, Position]) -> None:
         told = [meaning for meaning in meanings if meaning.extraction.event_class is not EventClass.HOUSEKEEPING]
-        rows = [row_of(meaning, self._analyzer) for meaning in told]
+        rows = sorted((row_of(meaning, self._analyzer) for meaning in told), key=itemgetter(0, 1))
         endings = [ending for meaning in meanings for ending in endings_of(meaning)]
-        with self._lock, self._translated(), self._writing() as database:
+        with self._lock, self._translated(), self._writing() as (database, revision):
             named = {row.session_id for row in rows} | set(positions)
-            self._number(named | {ref.session_id for target, by, _ in endings for ref in (target, by)})
+            self._number(named | {ref.session_id for target, by, _ in endings for ref in (target, by)}, revision)
+            self._number_names({name for row in rows for name in row[2:5]})
+            blocks = groupby(rows, key=lambda row: self._place(row.session_id, row.seq) >> _BLOCK_BITS << _BLOCK_BITS)
             database.executemany(
-                "INSERT OR REPLACE INTO event VALUES (?, ?, ?, ?, ?, ?)",
-                [(self._place(row.session_id, row.seq), *row[2:]) for row in rows],
+                "INSERT OR REPLACE INTO block VALUES (?, ?, ?)",
+                [(place, *self._grown(place, list(added))[1:]) for place, added in blocks],
             )
             database.executemany(
                 "INSERT OR REPLACE INTO ending VALUES (?, ?, ?, ?)",
@@ -210,26 +238,38 @@ class SqliteForward:
                 ],
             )
             database.executemany(
-                "UPDATE session SET position = ? WHERE name = ?",
-                [(orjson.dumps(astuple(position)).decode(), name) for name, position in positions.items()],
+                "UPDATE session SET position = ?, revision = ? WHERE name = ?",
+                [(orjson.dumps(astuple(position)).decode(), revision, name) for name, position in positions.items()],
             )
 
-    def _number(self, sessions: Iterable[str]) -> None:
+    def _grown(self, place: int, rows: list[ForwardRow]) -> Block:
+        """Return the block of a place with these rows behind those that it holds."""
+        added = Block.of(rows, self._name_numbers.__getitem__)
+        stored = self._run("SELECT rows, body FROM block WHERE place = ?", place).fetchone()
+        return Block(added.session_id, *stored).up_to(rows[0].seq - 1).followed_by(added) if stored else added
+
+    def _number(self, sessions: Iterable[str], revision: int) -> None:
         for name in sorted(set(sessions) - self._numbers.keys()):
-            number = self._run("INSERT INTO session (name) VALUES (?)", name).lastrowid
+            number = self._run("INSERT INTO session (name, revision) VALUES (?, ?)", name, revision).lastrowid
             assert number is not None
             self._numbers[name] = number
+
+    def _number_names(self, names: Iterable[str]) -> None:
+        for name in sorted(set(names) - self._name_numbers.keys()):
+            self._run("INSERT INTO name VALUES (?, ?)", len(self._names) + 1, name)
+            self._name_numbers[name] = len(self._names)
+            self._names.append(name)
 
     def _place(self, session_id: str, seq: int) -> int:
         return self._numbers[session_id] << _SEQ_BITS | min(seq, _LAST_SEQ)
 
     def drop(self, sessions: Iterable[str]) -> None:
-        with self._lock, self._translated(), self._writing():
+        with self._lock, self._translated(), self._writing() as (_, revision):
             for name in set(sessions) & self._numbers.keys():
                 bounds = self._place(name, 0), self._place(name, _LAST_SEQ)
-                self._run("DELETE FROM event WHERE place BETWEEN ? AND ?", *bounds)
+                self._run("DELETE FROM block WHERE place BETWEEN ? AND ?", *bounds)
                 self._run("DELETE FROM ending WHERE place BETWEEN ? AND ?", *bounds)
-                self._run("UPDATE session SET position = NULL WHERE name = ?", name)
+                self._run("UPDATE session SET position = NULL, revision = ? WHERE name = ?", revision, name)
 
     def reset(self) -> None:
         """Remove everything. The file is made anew, so that damage to the old one does not matter."""
@@ -245,16 +285,20 @@ class SqliteForward:
             raise ProjectionError(f"the forward index {self._path} was opened for reading")
 
     @contextlib.contextmanager
-    def _writing(self) -> Iterator[sqlite3.Connection]:
-        """Let the block change the file, all of it or nothing, and take in the new cursor."""
+    def _writing(self) -> Iterator[tuple[sqlite3.Connection, int]]:
+        """Let the block change the file, all of it or nothing; gives the number of the commit, and takes it in."""
         self._refuse_reading()
         self._sum.forget()
+        sessions, names = len(self._numbers), len(self._names)
         try:
             with self._transaction() as database:
-                yield database
-        finally:
-            if self._database is not None:
-                self._look()
+                yield database, self._revision + 1
+        except BaseException:  # the numbers that were given stand nowhere
+            self._numbers = dict(islice(self._numbers.items(), sessions))
+            self._names = self._names[:names]
+            self._name_numbers = dict(islice(self._name_numbers.items(), names))
+            raise
+        self._look()
 
     @contextlib.contextmanager
     def _transaction(self, kind: str = "IMMEDIATE") -> Iterator[sqlite3.Connection]:
@@ -282,32 +326,52 @@ class SqliteForward:
 
     # ---- reading
 
-    def rows(self, ranges: Sequence[Range]) -> list[ForwardRow]:
-        return list(map(partial(tuple.__new__, ForwardRow), self._read(_ROWS, ranges)))
+    def read(self, ranges: Sequence[Range]) -> Columns:
+        with self._lock:
+            blocks = map(Block._make, self._read(_BLOCKS, _whole_blocks(ranges)))
+            # another process may have added rows since the last look: they are in the tail as well, and name new names
+            known = (block.up_to(self._last_known(block.session_id)) for block in blocks)
+            return Columns.of(known, self._names)
+
+    def _last_known(self, session_id: str) -> int:
+        position = self._positions.get(session_id)
+        return position.seq if position else 0
 
     def endings(self, ranges: Sequence[Range]) -> dict[EventRef, list[tuple[int, int]]]:
         with self._lock, self._translated():
             if not self._run("SELECT EXISTS(SELECT 1 FROM ending)").fetchone()[0]:
                 return {}  # so it is in most looms: a hundred look-ups less for each question
         found: dict[EventRef, list[tuple[int, int]]] = defaultdict(list)
-        for session_id, seq, moment, recorded in self._read(_ENDINGS, ranges):
+        for session_id, seq, moment, recorded in self._read(_ENDINGS, ranges, _LAST_SEQ):
             found[EventRef(session_id, seq)].append((moment, recorded))
         return dict(found)
 
-    def _read(self, statement: str, ranges: Sequence[Range]) -> list[tuple[Any, ...]]:
+    def _read(self, statement: str, ranges: Sequence[Range], *values: int) -> list[tuple[Any, ...]]:
         """Return what a statement finds in each range, all of it as of one commit."""
         found: list[tuple[Any, ...]] = []
         with self._lock, self._translated(), self._transaction("DEFERRED") as database:
             for name, first, last in ranges:
                 if name in self._numbers:
                     bounds = self._place(name, max(0, first)), self._place(name, last)
-                    found += database.execute(statement, (name, _LAST_SEQ, *bounds)).fetchall()
+                    found += database.execute(statement, (name, *values, *bounds)).fetchall()
         return found
 
     def row_count(self) -> int:
         with self._lock, self._translated():
-            return int(self._run("SELECT count(*) FROM event").fetchone()[0])
+            return int(self._run("SELECT coalesce(sum(rows), 0) FROM block").fetchone()[0])
 
 
 def _inode_of(path: Path) -> int:
     return identity_of(path)[0] if path.exists() else 0
+
+
+def _whole_blocks(ranges: Sequence[Range]) -> list[Range]:
+    """Return the ranges widened to whole blocks, so that none is read twice."""
+    found: list[Range] = []
+    for session_id, low, high in sorted(ranges):
+        first, last = max(0, low) >> _BLOCK_BITS << _BLOCK_BITS, high | (1 << _BLOCK_BITS) - 1
+        if found and found[-1][0] == session_id and first <= found[-1][2] + 1:
+            found[-1] = (session_id, found[-1][1], max(last, found[-1][2]))
+        else:
+            found.append((session_id, first, last))
+    return found

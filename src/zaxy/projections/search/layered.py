@@ -45,7 +45,7 @@ class LayeredSearch:
             endings = self._tail.endings()
             below = self._base.search(terms, selection, limit + len(endings))
             found += [candidate for candidate in below if not _ended(endings.get(candidate.ref), selection)]
-        found.sort(key=lambda candidate: (-candidate.score, candidate.ref))
+        found.sort(key=Candidate.place)
         return found[:limit]
 
     def documents(self) -> int:

@@ -121,7 +121,7 @@ class MemorySearch:
                 for ref, count in self._postings.get(term, {}).items():
                     scores[ref] += weight * term_score(count, self._documents[ref].stored_length, mean)
             found = [Candidate(ref, score) for ref, score in scores.items() if self._admits(ref, selection)]
-        found.sort(key=lambda candidate: (-candidate.score, candidate.ref))
+        found.sort(key=Candidate.place)
         return found[:limit]
 
     def _admits(self, ref: EventRef, selection: Selection) -> bool:

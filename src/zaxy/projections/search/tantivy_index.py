@@ -361,11 +361,17 @@ class TantivySearch:
         query = tantivy_queries.build(self._index.schema, searcher, terms, selection)
         try:
             hits = tantivy_queries.search_whole_ties(searcher, query, limit)
-            sequence = searcher.fast_field_values("seq", [address for _, address in hits])
-            found = [
-                Candidate(EventRef(searcher.doc(address).get_first("session"), int(seq)), float(score))
-                for (score, address), seq in zip(hits, sequence, strict=True)
+            addresses = [address for _, address in hits]
+            places = [
+                (-score, seq)
+                for (score, _), seq in zip(hits, searcher.fast_field_values("seq", addresses), strict=True)
+            ]
+            last = sorted(places)[min(limit, len(places)) - 1] if places else None
+            found = [  # the session is read from the document, which takes its time: not for ties beyond the limit
+                Candidate(EventRef(searcher.doc(address).get_first("session"), int(place[1])), -float(place[0]))
+                for place, address in zip(places, addresses, strict=True)
+                if last is not None and place <= last
             ]
         except ValueError as error:
             raise ProjectionError(f"the search index in {self._folder} cannot be read: {error}") from error
-        return sorted(found, key=lambda candidate: (-candidate.score, candidate.ref))[:limit]
+        return sorted(found, key=Candidate.place)[:limit]
