@@ -12,7 +12,7 @@ from benchmarks.measure import disk_bytes, quantile
 from benchmarks.report import Row
 from zaxy import EventLog, MemoryFabric
 from zaxy.config import Settings
-from zaxy.fabric import Memory
+from zaxy.memory import Memory
 from zaxy.services.capture.turns import ingest_turns
 from zaxy.services.recall.question import Filters
 

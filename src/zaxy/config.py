@@ -20,6 +20,7 @@ LOCAL_PROFILE: Final = ".env.local"
 DEFAULT_LOOM: Final = ".eventloom"
 DEFAULT_SESSION: Final = "default"
 FSYNC_POLICIES: Final = ("always", "interval", "off")
+RERANKER_PROVIDERS: Final = ("none", "lexical", "http", "openai")
 EMBEDDING_PROVIDERS: Final = ("auto", "hash", "openai", "local-http", "sentence-transformers", "none")
 
 _FROM_PROFILE: Final = frozenset(
@@ -71,6 +72,28 @@ class EmbeddingSettings:
 
 
 @dataclass(frozen=True, slots=True)
+class RerankerSettings:
+    """What looks at the first hits once more. None of it is taken from a project's own file.
+
+    Attributes:
+        provider: One of `RERANKER_PROVIDERS` (``RERANKER_PROVIDER``).
+        url: Where ``http`` posts to; for ``openai`` the address of the API, such as ``http://127.0.0.1:8000/v1``
+            (``RERANKER_URL``).
+        model: The model that requests name (``RERANKER_MODEL``).
+        api_key: The bearer token (``RERANKER_API_KEY``, ``RERANKER_API_KEY_FILE``).
+        candidates: How many hits it sees, and at least as many as are wanted (``RERANKER_CANDIDATES``).
+        timeout_seconds: How long an answer waits for it (``RERANKER_TIMEOUT_SECONDS``).
+    """
+
+    provider: str = "none"
+    url: str | None = None
+    model: str | None = None
+    api_key: str | None = field(default=None, repr=False)
+    candidates: int = 50
+    timeout_seconds: int = 2
+
+
+@dataclass(frozen=True, slots=True)
 class Settings:
     """Everything that can be set from outside.
 
@@ -96,6 +119,7 @@ class Settings:
         forgetting_kek_path: File of the key-encryption key (``FORGETTING_KEK_PATH``); None puts it beside the vault,
             in the state folder.
         embedding: Where vectors come from.
+        reranker: What looks at the first hits once more.
     """
 
     eventloom_path: Path = Path(DEFAULT_LOOM)
@@ -115,6 +139,7 @@ class Settings:
     forgetting_enabled: bool = False
     forgetting_kek_path: Path | None = None
     embedding: EmbeddingSettings = EmbeddingSettings()
+    reranker: RerankerSettings = RerankerSettings()
 
     @property
     def embedded_graph_path(self) -> Path:
@@ -190,6 +215,7 @@ def load_settings(
         forgetting_enabled=_flag(values, "FORGETTING_ENABLED"),
         forgetting_kek_path=here / kek_path if (kek_path := set_outside.get("FORGETTING_KEK_PATH")) else None,
         embedding=_embedding(set_outside),
+        reranker=_reranker(set_outside),
     )
 
 
@@ -209,6 +235,18 @@ def _embedding(values: Mapping[str, str]) -> EmbeddingSettings:
         sentence_transformer_model=values.get(
             "EMBEDDING_SENTENCE_TRANSFORMER_MODEL", default.sentence_transformer_model
         ),
+    )
+
+
+def _reranker(values: Mapping[str, str]) -> RerankerSettings:
+    provider = _choice(values, "RERANKER_PROVIDER", "none", RERANKER_PROVIDERS)
+    return RerankerSettings(
+        provider=provider,
+        url=values.get("RERANKER_URL"),
+        model=values.get("RERANKER_MODEL"),
+        api_key=_secret(values, "RERANKER_API_KEY") if provider in ("http", "openai") else None,
+        candidates=_number(values, "RERANKER_CANDIDATES", 50, low=1, high=1_000),
+        timeout_seconds=_number(values, "RERANKER_TIMEOUT_SECONDS", 2, low=1, high=600),
     )
 
 

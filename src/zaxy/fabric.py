@@ -1,145 +1,31 @@
-"""The memory as one object: everything wired together, no logic of its own.
-
-`Memory` is synchronous, for programs that ask and end; `MemoryFabric` is the same for ``asyncio``, and keeps the
-projections up with the log in the background.
-"""
+"""The memory for ``asyncio``: `MemoryFabric`, which keeps the projections up with the log in the background."""
 
 from __future__ import annotations
 
 import asyncio
-import contextlib
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from functools import cached_property, partial
+from functools import partial
 from pathlib import Path
 from types import TracebackType
-from typing import TYPE_CHECKING, Any, Final, TypeVar
+from typing import Any, TypeVar
 
-from zaxy.clock import Clock, SystemClock
+from zaxy.clock import Clock
 from zaxy.config import Settings, load_settings
-from zaxy.embedding.choose import choose_embedder
-from zaxy.errors import ProjectionError, UnavailableError
 from zaxy.eventloom.event import Draft, Event
 from zaxy.eventloom.log import as_draft
-from zaxy.eventloom.loom import CheckpointPolicy, Eventloom
-from zaxy.eventloom.writer import FsyncPolicy, WriterOptions
 from zaxy.ids import check_session_id
-from zaxy.projections.backends import ForwardBackend, GraphBackend, SearchBackend, check_graph_backend
+from zaxy.memory import Memory
 from zaxy.projections.background import BackgroundCatchup
-from zaxy.projections.catchup import Catchup
-from zaxy.projections.search.analysis import analyzer
-from zaxy.projections.tier import Tier
 from zaxy.projections.vectors.background import BackgroundFilling
 from zaxy.services.capture.sink import LoomSink
-from zaxy.services.governance.invalidation import Invalidated, InvalidationService
-from zaxy.services.operations.inspection import InspectionService, LoomStatus
-from zaxy.services.operations.projection_status import ProjectionStatus, ProjectionStatusService
-from zaxy.services.recall.checkout import CheckoutOptions, CheckoutService
-from zaxy.services.recall.near import StoredVectors
-from zaxy.services.recall.query import RecallService, Tiers
+from zaxy.services.governance.invalidation import Invalidated
+from zaxy.services.operations.inspection import LoomStatus
+from zaxy.services.operations.projection_status import ProjectionStatus
 from zaxy.services.recall.question import Filters, NamesArgument
 from zaxy.services.recall.results import Answer, Packet
-from zaxy.vocabulary.registry import extract
-
-if TYPE_CHECKING:
-    from zaxy.projections.vectors.filling import VectorFiller
 
 Progress = Callable[[int, int | None], None]
 ResultT = TypeVar("ResultT")
-
-_ONE_SHOT_TAIL_EVENTS: Final = 256
-
-
-class Memory:
-    """A loom with its projections and services, for synchronous callers. Safe to share between threads.
-
-    Args:
-        settings: Where everything is.
-        clock: What "now" is.
-
-    Raises:
-        InvalidInputError: A setting cannot be used.
-        MissingDependencyError: The graph back end is not part of this installation.
-    """
-
-    def __init__(self, settings: Settings, *, clock: Clock | None = None) -> None:
-        check_graph_backend(settings.projection_backend)
-        self.settings = settings
-        self.clock = clock or SystemClock()
-        options = WriterOptions(FsyncPolicy(settings.fsync), settings.max_event_bytes)
-        self.loom = Eventloom(
-            settings.eventloom_path,
-            clock=self.clock,
-            options=options,
-            state_path=settings.state_path,
-            checkpoints=CheckpointPolicy(settings.checkpoint_events, settings.checkpoint_seconds),
-        )
-        terms = analyzer(settings.search_language)
-        search = Tier(SearchBackend(settings.search_path, terms))
-        graph = Tier(GraphBackend(settings.embedded_graph_path, terms))
-        self.forward = Tier(ForwardBackend(settings.forward_path, terms))
-        self.catchup = Catchup(self.loom, [search, graph, self.forward], extract)
-        self.chosen_embedder = choose_embedder(settings.embedding)
-        """The model that makes vectors, or why there is none."""
-        self.recall = RecallService(
-            self.loom,
-            self.catchup,
-            tiers=Tiers(search, graph, self.forward),
-            vectors=StoredVectors(lambda: self.vectors, self.chosen_embedder.reason),
-            analyzer=terms,
-            extract=extract,
-            clock=self.clock,
-        )
-        slots = settings.context_verbatim_slots if settings.context_verbatim_enabled else 0
-        self.checkouts = CheckoutService(self.loom, self.recall, extract, CheckoutOptions(verbatim_slots=slots))
-        self.inspection = InspectionService(self.loom)
-        self.projections = ProjectionStatusService(self.catchup, search, graph, self.forward)
-        self.invalidation = InvalidationService(self.loom, self._ask_fresh_graph, self.clock)
-        self.sink = LoomSink(self.loom)
-
-    @cached_property
-    def vectors(self) -> VectorFiller | None:
-        """The stored vectors and what fills them in; None when no model is chosen. Opened at the first use."""
-        embedder = self.chosen_embedder.embedder
-        if embedder is None:
-            return None
-        from zaxy.projections.vectors.filling import VectorFiller
-
-        return VectorFiller(self.loom, self.settings.vectors_path, embedder, extract)
-
-    def embed(self, progress: Progress | None = None, *, from_scratch: bool = False) -> int:
-        """Give every event that has none its vector, now, and return how many got one. As `VectorFiller.fill_all`.
-
-        Raises:
-            UnavailableError: No model is chosen, or it did not answer.
-        """
-        if self.vectors is None:
-            reason = self.chosen_embedder.reason
-            remedy = "set EMBEDDING_PROVIDER=auto after: pip install 'zaxy-memory[local]'"
-            raise UnavailableError(f"there are no vectors: {reason}", remedy=remedy)
-        return self.vectors.fill_all(progress, from_scratch=from_scratch)
-
-    def _ask_fresh_graph(self, question: Callable[[Any], Any]) -> Any:
-        self.catchup.refresh()
-        return self.recall.ask_graph(question)
-
-    def settle(self) -> None:
-        """Write a long tail into the durable stores before the process ends, so that the next one starts fast."""
-        if self.catchup.tail_events() >= _ONE_SHOT_TAIL_EVENTS:
-            with contextlib.suppress(ProjectionError):  # the next process tries again; the answers do not need it
-                self.catchup.catch_up()
-
-    def close(self) -> None:
-        """Release all files."""
-        self.catchup.close()
-        self.loom.close()
-
-    def __enter__(self) -> Memory:
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self.close()
 
 
 class MemoryFabric:

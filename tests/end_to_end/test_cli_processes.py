@@ -91,5 +91,5 @@ def test_help_loads_neither_the_index_nor_the_graph(tmp_path: Path, words: list[
         "finally:\n    print(sorted(sys.modules), file=sys.stderr)\n"
     )
     done = subprocess.run([sys.executable, "-c", program, *words], capture_output=True, text=True, check=True)
-    for heavy in ("tantivy", "ladybug", "orjson", "mcp", "asyncio", "zaxy.fabric", "zaxy.eventloom"):
+    for heavy in ("tantivy", "ladybug", "orjson", "mcp", "asyncio", "zaxy.fabric", "zaxy.memory", "zaxy.eventloom"):
         assert f"'{heavy}'" not in done.stderr, heavy

@@ -13,7 +13,7 @@ from fault_processes import Say, start
 from zaxy.config import EmbeddingSettings, Settings
 from zaxy.eventloom.event import Draft
 from zaxy.eventloom.loom import Eventloom
-from zaxy.fabric import Memory
+from zaxy.memory import Memory
 from zaxy.services.recall.question import Filters
 
 KILLS = 60

@@ -22,7 +22,7 @@ from agmi.adapters.semantic_base import MemoryItem, Retrieved, SemanticMemoryAda
 from zaxy.config import Settings
 from zaxy.eventloom.event import Draft
 from zaxy.eventloom.loom import Eventloom
-from zaxy.fabric import Memory
+from zaxy.memory import Memory
 from zaxy.services.recall.question import Filters
 
 FIRST: Final = "alice"

@@ -30,7 +30,7 @@ from zaxy.eventloom.event import Event
 from zaxy.eventloom.log import EventLog
 from zaxy.eventloom.loom import Eventloom
 from zaxy.eventloom.writer import FsyncPolicy, WriterOptions
-from zaxy.fabric import Memory
+from zaxy.memory import Memory
 from zaxy.projections.graph.layered import LayeredGraph
 from zaxy.projections.graph.memory import MemoryGraph
 from zaxy.projections.graph.timeline import current, history

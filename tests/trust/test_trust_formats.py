@@ -19,7 +19,7 @@ from zaxy.config import Settings
 from zaxy.eventloom.event import Event
 from zaxy.eventloom.log import EventLog
 from zaxy.eventloom.loom import Eventloom
-from zaxy.fabric import Memory
+from zaxy.memory import Memory
 
 if TYPE_CHECKING:
     from trust_scale import Figure

@@ -24,8 +24,8 @@ from zaxy.eventloom.event import Draft
 from zaxy.eventloom.log import EventLog
 from zaxy.eventloom.loom import Eventloom
 from zaxy.eventloom.writer import FsyncPolicy, WriterOptions
-from zaxy.fabric import Memory
 from zaxy.ids import Citation, EventRef, check_session_id, parse_citation
+from zaxy.memory import Memory
 from zaxy.services.capture.intake import safe_session_id
 from zaxy.services.recall.question import Filters
 

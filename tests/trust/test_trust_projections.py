@@ -26,8 +26,8 @@ from zaxy.config import EmbeddingSettings, Settings
 from zaxy.eventloom.event import Event
 from zaxy.eventloom.loom import Eventloom
 from zaxy.eventloom.writer import FsyncPolicy, WriterOptions
-from zaxy.fabric import Memory
 from zaxy.ids import EventRef
+from zaxy.memory import Memory
 from zaxy.projections.graph.layered import LayeredGraph
 from zaxy.projections.graph.memory import MemoryGraph
 from zaxy.projections.protocols import Candidate, GraphReader, Position

@@ -19,8 +19,8 @@ from trust_mounts import enter_namespace, mount_read_only, why_no_mounts
 from fault_processes import Say, run
 from zaxy.config import Settings
 from zaxy.eventloom.event import Draft
-from zaxy.fabric import Memory
 from zaxy.interfaces.cli.app import cli
+from zaxy.memory import Memory
 
 Figure = Callable[[str], None]
 NOBODY = 65_534

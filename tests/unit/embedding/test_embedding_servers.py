@@ -2,16 +2,13 @@
 
 from __future__ import annotations
 
-import json
-import threading
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 
 import numpy as np
 import pytest
 
+from json_server import Server, serving
 from zaxy.config import EmbeddingSettings
 from zaxy.embedding.endpoint import Patience, RemoteEmbedder
 from zaxy.embedding.local_http import local_http_embedder
@@ -20,7 +17,6 @@ from zaxy.embedding.protocol import EmbeddingError
 from zaxy.errors import InvalidInputError
 
 AT_ONCE = Patience(timeout_seconds=30, pauses_seconds=(0, 0), query_timeout_seconds=30)
-Reply = tuple[int, dict[str, str], bytes]
 
 
 def vector_of(text: str) -> list[float]:
@@ -32,54 +28,10 @@ def as_openai(body: dict[str, Any]) -> Any:
     return {"data": items[::-1]}
 
 
-@dataclass
-class Server:
-    """What was asked, and what is answered: `replies` first, then `answer`."""
-
-    url: str = ""
-    asked: list[dict[str, Any]] = field(default_factory=list)
-    headers: list[dict[str, str]] = field(default_factory=list)
-    replies: list[Reply] = field(default_factory=list)
-    answer: Callable[[dict[str, Any]], Any] = as_openai
-    hold: threading.Event = field(default_factory=threading.Event)
-
-    def reply(self, path: str, body: dict[str, Any]) -> Reply:
-        self.asked.append({"path": path, **body})
-        return self.replies.pop(0) if self.replies else (200, {}, json.dumps(self.answer(body)).encode())
-
-
 @pytest.fixture
 def server() -> Iterator[Server]:
-    told = Server()
-    told.hold.set()
-
-    class Handler(BaseHTTPRequestHandler):
-        def do_POST(self) -> None:
-            body = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
-            told.headers.append(dict(self.headers))
-            status, headers, data = told.reply(self.path, body)
-            told.hold.wait(30)
-            try:
-                self.send_response(status)
-                for name, value in {"Content-Length": str(len(data)), **headers}.items():
-                    self.send_header(name, value)
-                self.end_headers()
-                self.wfile.write(data)
-            except OSError:
-                pass  # the client did not wait
-
-        def log_message(self, *_: Any) -> None:
-            """Say nothing."""
-
-    with ThreadingHTTPServer(("127.0.0.1", 0), Handler) as listening:
-        listening.daemon_threads = True
-        told.url = f"http://127.0.0.1:{listening.server_port}"
-        thread = threading.Thread(target=listening.serve_forever, kwargs={"poll_interval": 0.01})
-        thread.start()
+    with serving(as_openai) as told:
         yield told
-        told.hold.set()
-        listening.shutdown()
-        thread.join()
 
 
 def local_http(server: Server, patience: Patience = AT_ONCE, **settings: Any) -> RemoteEmbedder:

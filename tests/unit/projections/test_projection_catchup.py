@@ -10,8 +10,8 @@ from projection_looms import SetClock, ask, asked, digest, fill, log_path, memor
 
 from zaxy.errors import BusyError
 from zaxy.eventloom.loom import Eventloom
-from zaxy.fabric import Memory
 from zaxy.files.lock import try_lock, unlock
+from zaxy.memory import Memory
 from zaxy.services.recall.question import Filters
 
 SESSIONS = {"a-1": 40, "a-2": 25, "b": 33, "c": 1}

@@ -13,7 +13,7 @@ import pytest
 from projection_looms import ask, asked, digest, fill, log_path, memory_at, tell
 
 from zaxy.eventloom.loom import Eventloom
-from zaxy.fabric import Memory
+from zaxy.memory import Memory
 from zaxy.services.recall.question import Filters
 
 SESSIONS = {"a": 12, "b": 9}

@@ -20,7 +20,7 @@ from projection_looms import ask, asked, digest, fill, log_path, memory_at, note
 from zaxy.config import EmbeddingSettings, Settings
 from zaxy.errors import InvalidInputError, MissingDependencyError
 from zaxy.eventloom.loom import Eventloom
-from zaxy.fabric import Memory
+from zaxy.memory import Memory
 from zaxy.projections.backends import check_graph_backend
 
 SESSIONS = {"a": 12, "b": 9}
@@ -239,7 +239,7 @@ READ = """
 import os, sys, tempfile
 from pathlib import Path
 from zaxy.config import EmbeddingSettings, Settings
-from zaxy.fabric import Memory
+from zaxy.memory import Memory
 from zaxy.services.recall.question import Filters
 
 WITHOUT = EmbeddingSettings(enabled=False)

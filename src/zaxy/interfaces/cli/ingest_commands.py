@@ -14,7 +14,7 @@ from zaxy.interfaces.cli.progress import ProgressBar
 from zaxy.interfaces.cli.text import counted, one_line, say, say_json, tell, warn
 
 if TYPE_CHECKING:
-    from zaxy.fabric import Memory
+    from zaxy.memory import Memory
     from zaxy.services.capture.intake import Ingested
 
 _FINDINGS_TOLD: Final = 20

@@ -14,7 +14,7 @@ from zaxy.interfaces.cli.options import Place
 from zaxy.interfaces.cli.text import warn
 
 if TYPE_CHECKING:
-    from zaxy.fabric import Memory
+    from zaxy.memory import Memory
 
 
 class _ToStandardError(logging.Handler):
@@ -41,7 +41,7 @@ def opened(
         InvalidInputError: A setting cannot be used.
     """
     from zaxy.config import load_settings
-    from zaxy.fabric import Memory
+    from zaxy.memory import Memory
 
     settings = load_settings(
         eventloom_path=place.eventloom_path if folder is None else folder,

@@ -130,7 +130,7 @@ def _with_filters(function: FunctionT, occurred_from: Names, occurred_to: Names)
             "--lanes",
             multiple=True,
             metavar="NAMES",
-            help="Ways of finding, with commas: lexical, vector, graph, verbatim.  [default: all but verbatim]",
+            help="Lanes, with commas: lexical, vector, graph, related, verbatim.  [default: all but verbatim]",
         ),
         _moment(("--now",), "The moment of asking, by which 'last week' is understood.  [default: now]"),
         _moment(occurred_to, "Only what happened up to then."),

@@ -2,18 +2,23 @@
 
 from __future__ import annotations
 
+from collections import defaultdict
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Final, Protocol
 
 from zaxy.errors import UnavailableError
+from zaxy.eventloom.event import Event
 from zaxy.ids import EventRef
 from zaxy.projections.protocols import Candidate
+from zaxy.projections.search.analysis import Analyzer
 from zaxy.projections.selection import Names
 from zaxy.projections.tier import Tier
-from zaxy.services.recall.lanes import graph_lane, lexical_lane
-from zaxy.services.recall.question import GRAPH, LEXICAL, VECTOR, VERBATIM, Question
-from zaxy.services.recall.verbatim import exactness
+from zaxy.services.recall.inference import FIRST_EVENTS, Clue, Kind, names_of
+from zaxy.services.recall.lanes import graph_lane, lexical_lane, related_lane
+from zaxy.services.recall.question import GRAPH, LEXICAL, RELATED, VECTOR, VERBATIM, Question
+from zaxy.services.recall.verbatim import exactness, quote
+from zaxy.vocabulary.model import Extraction
 
 if TYPE_CHECKING:
     from zaxy.projections.forward.passages import Passages
@@ -58,6 +63,7 @@ class Found:
         lanes: For each lane that ran, the score between 0 and 1 of each event that it found.
         failed: Why another lane could not run: a warning.
         skipped: Why another lane was not meant to run.
+        followed: The names in the first events that the related lane went after.
         whole: Whether the words were found in no other event.
         query_vector: The question's vector, when the vector lane ran.
     """
@@ -65,8 +71,13 @@ class Found:
     lanes: dict[str, Mapping[EventRef, float]] = field(default_factory=dict)
     failed: list[str] = field(default_factory=list)
     skipped: dict[str, str] = field(default_factory=dict)
+    followed: tuple[str, ...] = ()
     whole: bool = True
     query_vector: Array | None = None
+
+    def told(self) -> tuple[str, ...]:
+        """Return in a short sentence what else was looked for."""
+        return (f"also looked for what the first hits name: {', '.join(self.followed)}",) if self.followed else ()
 
 
 class Finder:
@@ -76,7 +87,9 @@ class Finder:
         search: The search projection.
         graph: The graph projection.
         vectors: The vector lane.
-        read: Gives an event's text, for the verbatim lane.
+        read: Gives an event, for the lanes that look at what it says.
+        extract: What an event means.
+        analyzer: Turns names into terms.
     """
 
     def __init__(
@@ -84,12 +97,17 @@ class Finder:
         search: Tier[Any, Any, Any],
         graph: Tier[Any, Any, Any],
         vectors: VectorLane,
-        read: Callable[[EventRef], str | None],
+        *,
+        read: Callable[[EventRef], Event | None],
+        extract: Callable[[Event], Extraction],
+        analyzer: Analyzer,
     ) -> None:
         self._search = search
         self._graph = graph
         self._vectors = vectors
         self._read = read
+        self._extract = extract
+        self._analyzer = analyzer
 
     def find(self, question: Question, pool: int) -> Found:
         """Return what the wanted lanes find, the words at most ``pool`` events."""
@@ -103,13 +121,14 @@ class Finder:
 
         def exact() -> Mapping[EventRef, float]:
             candidates = self._search.ask(lambda view: lexical_lane(view, question, _EXACT_CANDIDATES))
-            scores = {ref: exactness(question.text, self._read(ref) or "") for ref in candidates}
+            scores = {ref: exactness(question.text, self._text_of(ref)) for ref in candidates}
             return {ref: score for ref, score in scores.items() if score}
 
         self._run(found, question, LEXICAL, words)
         self._run(found, question, GRAPH, facts)
         self._run(found, question, VERBATIM, exact)
         self._find_near(found, question)
+        self._find_related(found, question)
         found.whole = len(found.lanes.get(LEXICAL, ())) < pool
         return found
 
@@ -136,9 +155,45 @@ class Finder:
 
         self._run(found, question, VECTOR, near)
 
+    def _find_related(self, found: Found, question: Question) -> None:
+        """Look again, for what the first events name and the question does not."""
+        if RELATED not in question.lanes:
+            return
+        first = _first(found)
+        if not first:
+            found.skipped[RELATED] = "no other lane found anything to begin with"
+            return
+
+        def again() -> Mapping[EventRef, float]:
+            clues = [clue for ref in first for clue in self._names_in(ref)]
+            scores, found.followed = self._search.ask(lambda view: related_lane(view, first, clues, question))
+            return scores
+
+        self._run(found, question, RELATED, again)
+
+    def _names_in(self, ref: EventRef) -> list[Clue]:
+        event = self._read(ref)
+        found = [] if event is None else names_of(self._extract(event), self._analyzer)
+        return [clue for clue in found if clue.kind is Kind.NAME]  # what entities lead to, the graph lane knows
+
+    def _text_of(self, ref: EventRef) -> str:
+        event = self._read(ref)
+        return "" if event is None else quote(event)
+
     def _none_yet(self) -> str:
         """Return why the lane cannot find anything although there is a model, empty when it can."""
         try:
             return "" if self._vectors.count() else "no event has a vector yet: run zaxy memory re-embed"
         except UnavailableError:
             return ""  # the lane itself says what is wrong
+
+
+def _first(found: Found) -> list[EventRef]:
+    """Return the events that words and vectors together put first."""
+    sums: dict[EventRef, float] = defaultdict(float)
+    for name in (LEXICAL, VECTOR):
+        scores = found.lanes.get(name, {})
+        best = max(scores.values(), default=0.0)
+        for ref, score in scores.items():
+            sums[ref] += score / best
+    return sorted(sums, key=lambda ref: (-sums[ref], ref))[:FIRST_EVENTS]

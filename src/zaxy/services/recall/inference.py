@@ -146,21 +146,43 @@ def clues_of(extraction: Extraction, analyzer: Analyzer, most_characters: int) -
         analyzer: Turns words into terms; of a text, the first 64 telling terms count.
         most_characters: How much of the text is read.
     """
-    text = extraction.text[:most_characters].encode("utf-8", "replace").decode()
+    text = _read(extraction, most_characters)
     # the number in front keeps stop words out also where nothing else is said
     telling = {term for term in analyzer.query_terms(f"0 {text}") if _can_lead(term)} - _dates(analyzer)
-    named = [(statement.entity.name, Kind.ENTITY) for statement in extraction.entities]
     found: dict[tuple[str, ...], Clue] = {}
-    for written, kind in (*named, *((name, Kind.NAME) for name in names_in(text))):
-        terms = tuple(dict.fromkeys(term for term in analyzer.terms(written) if term in telling))
+    for clue in names_of(extraction, analyzer, most_characters):
+        terms = tuple(term for term in clue.terms if term in telling)
         if terms:
-            found.setdefault(terms, Clue(written, kind, terms))
+            found.setdefault(terms, clue._replace(terms=terms))
     telling.difference_update(*found)
     for word in _WORD.findall(text) if telling else ():
         for term in telling.intersection(analyzer.terms(word)):
             telling.remove(term)
             found[(term,)] = Clue(word.lower(), Kind.TERM, (term,))
     return list(found.values())
+
+
+def names_of(extraction: Extraction, analyzer: Analyzer, most_characters: int = READ_CHARACTERS) -> list[Clue]:
+    """Return an event's entities and the names in its text, with all their terms that can lead anywhere.
+
+    Args:
+        extraction: What the event means.
+        analyzer: Turns words into terms.
+        most_characters: How much of the text is read.
+    """
+    named = [(statement.entity.name, Kind.ENTITY) for statement in extraction.entities]
+    named += [(name, Kind.NAME) for name in names_in(_read(extraction, most_characters))]
+    clues = []
+    for written, kind in named:
+        terms = dict.fromkeys(analyzer.terms(written))
+        leading = tuple(term for term in terms if _can_lead(term) and term not in _dates(analyzer))
+        if leading:
+            clues.append(Clue(written, kind, leading))
+    return clues
+
+
+def _read(extraction: Extraction, most_characters: int) -> str:
+    return extraction.text[:most_characters].encode("utf-8", "replace").decode()
 
 
 def distinct(found: Iterable[Iterable[Clue]]) -> list[Clue]:

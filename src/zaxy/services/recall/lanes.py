@@ -8,9 +8,10 @@ from typing import Final, Protocol
 
 from zaxy.ids import EventRef
 from zaxy.projections.graph.timeline import current
-from zaxy.projections.protocols import Candidate, Entity, GraphReader, Statement
+from zaxy.projections.protocols import Candidate, Entity, GraphReader, Statement, TermStatistics
 from zaxy.projections.search.bm25 import inverse_document_frequency
 from zaxy.projections.selection import Selection
+from zaxy.services.recall.inference import FEWEST_HOLDERS, MOST_HOLDERS, Clue, distinct
 from zaxy.services.recall.question import Question
 
 _ENTITIES_A_TERM: Final = 50
@@ -18,6 +19,8 @@ _ENTITIES: Final = 20
 _HOP_ENTITIES: Final = 3
 _HOP_RELATIONS: Final = 8
 _HOP_SHARE: Final = 0.5
+_FOLLOWED: Final = 8
+_RELATED_EVENTS: Final = 32
 
 
 class Searchable(Protocol):
@@ -25,12 +28,40 @@ class Searchable(Protocol):
 
     def search(self, terms: Sequence[str], selection: Selection, limit: int) -> list[Candidate]: ...
 
+    def statistics(self, terms: Sequence[str]) -> TermStatistics: ...
+
 
 def lexical_lane(index: Searchable, question: Question, limit: int) -> dict[EventRef, float]:
     """Return events that share words with the question: BM25, divided by the best one's."""
     found = index.search(question.terms, question.selection, limit)
     best = max((candidate.score for candidate in found), default=0.0)
     return {candidate.ref: candidate.score / best for candidate in found} if best > 0 else {}
+
+
+def related_lane(
+    index: Searchable, first: Sequence[EventRef], clues: Sequence[Clue], question: Question
+) -> tuple[dict[EventRef, float], tuple[str, ...]]:
+    """Return other events that hold rare names which the question lacks, scored as `lexical_lane` does, and the names.
+
+    A question that needs several events rarely names what ties them: the first ones found do.
+
+    Args:
+        index: Where they are looked up.
+        first: The events that were found first.
+        clues: The names in them, the best event's first.
+        question: What is asked; a name that shares a term with it is no news.
+    """
+    asked = set(question.terms)
+    new = [clue for clue in distinct([clues]) if asked.isdisjoint(clue.terms)]
+    often = index.statistics(list(dict.fromkeys(term for clue in new for term in clue.terms))).frequencies
+    rare = [clue for clue in new if all(FEWEST_HOLDERS <= often.get(term, 0) <= MOST_HOLDERS for term in clue.terms)]
+    followed = rare[:_FOLLOWED]
+    terms = list(dict.fromkeys(term for clue in followed for term in clue.terms))
+    found = index.search(terms, question.selection, _RELATED_EVENTS + len(first))
+    found = [candidate for candidate in found if candidate.ref not in first][:_RELATED_EVENTS]
+    best = max((candidate.score for candidate in found), default=0.0)
+    scores = {candidate.ref: candidate.score / best for candidate in found} if best > 0 else {}
+    return scores, tuple(clue.written for clue in followed)
 
 
 def graph_lane(graph: GraphReader, question: Question) -> dict[EventRef, float]:

@@ -18,9 +18,10 @@ from zaxy.projections.search.analysis import Analyzer
 from zaxy.projections.selection import Selection
 from zaxy.projections.tier import Tier
 from zaxy.services.recall.finding import Finder, Found, VectorLane
-from zaxy.services.recall.question import LEXICAL, VERBATIM, Filters, Question, parse_question, telling_terms
+from zaxy.services.recall.question import LEXICAL, RELATED, VERBATIM, Filters, Question, parse_question, telling_terms
+from zaxy.services.recall.reranking import SecondOpinion
 from zaxy.services.recall.results import Answer, Hit
-from zaxy.services.recall.verbatim import hit_of, quote
+from zaxy.services.recall.verbatim import hit_of
 from zaxy.vocabulary.model import SINGLE_VALUED_ENTITY_TYPES, Extraction, Role
 
 if TYPE_CHECKING:
@@ -64,6 +65,7 @@ class RecallService:
         analyzer: Turns questions into terms.
         extract: What an event means.
         clock: What "now" is.
+        second: What looks at the first hits once more, and how many of them it sees.
     """
 
     def __init__(
@@ -76,13 +78,15 @@ class RecallService:
         analyzer: Analyzer,
         extract: Callable[[Event], Extraction],
         clock: Clock,
+        second: SecondOpinion | None = None,
     ) -> None:
         self._loom = loom
         self._catchup = catchup
         self._search, self._graph, self._forward = tiers.search, tiers.graph, tiers.forward
         self._vectors = vectors
-        self._finder = Finder(tiers.search, tiers.graph, vectors, self._text_of)
+        self._finder = Finder(tiers.search, tiers.graph, vectors, read=loom.read, extract=extract, analyzer=analyzer)
         self._extract = extract
+        self._second = second
         self.analyzer = analyzer
         self.clock = clock
 
@@ -99,6 +103,8 @@ class RecallService:
             InvalidInputError: The question, a filter or the limit cannot be used.
         """
         question = self._parse(text, filters, limit)
+        if self._second is not None:
+            question = replace(question, limit=max(question.limit, self._second.candidates))
         self._catchup.refresh(progress)
         with self._catchup.lock:
             reading = self._read(question)
@@ -110,11 +116,15 @@ class RecallService:
                 found, ranking = self._rank(question, reading, pool)
                 hits, lost = self._hits(question, found, ranking)
         warnings = [*self._catchup.warnings(), *found.failed, *lost]
-        understood = (*question.time.told(), *ranking.told())
+        understood = [*question.time.told(), *found.told(), *ranking.told()]
+        if self._second is not None:
+            hits = self._second.order(text, hits, understood, warnings)[:limit]
         sessions = question.selection.sessions
         if not hits and sessions is not None and not any(name in sessions for name in self._loom.sessions()):
             warnings.append("no session of this loom has the name that was asked for")
-        return Answer(text, tuple(hits), tuple(found.lanes), tuple(dict.fromkeys(warnings)), found.skipped, understood)
+        return Answer(
+            text, tuple(hits), tuple(found.lanes), tuple(dict.fromkeys(warnings)), found.skipped, tuple(understood)
+        )
 
     def rank(self, text: str, filters: Filters, *, limit: int = 10) -> Ranking:
         """Return all candidates of a question with their features, in order; nothing is read from the log.
@@ -148,7 +158,8 @@ class RecallService:
         """Return the day of what is found first for a phrase, or None when nothing shares a word with it."""
         from zaxy.services.recall.ranking.reading import Reading
 
-        inner = replace(question, text=phrase, terms=telling_terms(phrase, self.analyzer))
+        lanes = question.lanes - {RELATED}
+        inner = replace(question, text=phrase, terms=telling_terms(phrase, self.analyzer), lanes=lanes)
         found, ranking = self._rank(inner, Reading.of(phrase), _ANCHOR_POOL)
         if not found.lanes.get(LEXICAL) or not ranking.refs:
             return None
@@ -181,10 +192,6 @@ class RecallService:
             cosines=cosines,
             lanes=found.lanes,
         )
-
-    def _text_of(self, ref: EventRef) -> str | None:
-        event = self._loom.read(ref)
-        return None if event is None else quote(event)
 
     def _hits(self, question: Question, found: Found, ranking: Ranking) -> tuple[list[Hit], list[str]]:
         hits: list[Hit] = []

@@ -18,11 +18,12 @@ MAX_QUERY_CHARACTERS: Final = 100_000
 LEXICAL: Final = "lexical"
 VECTOR: Final = "vector"
 GRAPH: Final = "graph"
+RELATED: Final = "related"
 VERBATIM: Final = "verbatim"
-LANES: Final = (LEXICAL, VECTOR, GRAPH, VERBATIM)
+LANES: Final = (LEXICAL, VECTOR, GRAPH, RELATED, VERBATIM)
 """The ways of finding candidates; see `zaxy.services.recall.finding`."""
 
-DEFAULT_LANES: Final = frozenset({LEXICAL, VECTOR, GRAPH})
+DEFAULT_LANES: Final = frozenset({LEXICAL, VECTOR, GRAPH, RELATED})
 _CHOOSE: Final = f"choose among {', '.join(LANES)}"
 
 NamesArgument = str | Iterable[str] | None

@@ -91,7 +91,7 @@ def test_wrong_use_is_told_in_a_sentence_and_writes_nothing(
         (("query", "goals", "--occurred-to", "then"), "--occurred-to"),
         (("query", "goals", "--now", "soon"), "--now"),
         (("query", "goals", "--lanes", "lexical,colour"), "there is no lane 'colour'"),
-        (("query", "goals", "--lanes", "colour"), "choose among lexical, vector, graph, verbatim"),
+        (("query", "goals", "--lanes", "colour"), "choose among lexical, vector, graph, related, verbatim"),
         (("query", "goals", "--lanes", ""), "there is no lane ''"),
         (("checkout", "goals", "--now", "2026-02-30"), "--now"),
         (("checkout", "goals", "--lanes", "lexical", "--lanes", "Graph"), "there is no lane 'Graph'"),

@@ -53,7 +53,7 @@ def calls(memory: MemoryFabric) -> ToolCalls:
         (
             "memory_query",
             {"query": "x", "lanes": ["lexical", "colour"]},
-            "memory_query: lanes[1] must be one of lexical, vector, graph, verbatim",
+            "memory_query: lanes[1] must be one of lexical, vector, graph, related, verbatim",
         ),
         ("memory_query", {"query": "x", "lanes": []}, "memory_query: lanes must be at least 1 entries long"),
         ("memory_query", {"query": "x", "now": "today"}, "now 'today' is not an RFC 3339 time"),

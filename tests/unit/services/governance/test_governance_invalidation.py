@@ -12,7 +12,7 @@ from zaxy.clock import parse_time
 from zaxy.config import Settings
 from zaxy.errors import IntegrityError, InvalidInputError, NotFoundError
 from zaxy.eventloom.event import RESERVED_PREFIX, Event
-from zaxy.fabric import Memory
+from zaxy.memory import Memory
 from zaxy.services.governance.invalidation import Invalidated
 from zaxy.services.recall.question import Filters
 

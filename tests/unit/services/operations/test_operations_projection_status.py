@@ -6,7 +6,7 @@ from pathlib import Path
 
 from zaxy.config import Settings
 from zaxy.eventloom.event import Draft
-from zaxy.fabric import Memory
+from zaxy.memory import Memory
 from zaxy.services.operations.projection_status import ProjectionStatus
 
 

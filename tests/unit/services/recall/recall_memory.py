@@ -8,7 +8,7 @@ from typing import Any
 from zaxy.clock import parse_time
 from zaxy.config import EmbeddingSettings, Settings
 from zaxy.eventloom.event import Event
-from zaxy.fabric import Memory
+from zaxy.memory import Memory
 from zaxy.services.recall.question import Filters
 from zaxy.services.recall.results import Answer, Packet
 

@@ -13,8 +13,8 @@ from zaxy.clock import format_time
 from zaxy.config import Settings
 from zaxy.errors import IntegrityError, InvalidInputError, NotFoundError
 from zaxy.eventloom.event import Draft
-from zaxy.fabric import Memory
 from zaxy.ids import parse_citation
+from zaxy.memory import Memory
 from zaxy.services.recall.checkout_assembly import EVIDENCE_TITLE
 from zaxy.services.recall.checkout_text import CUT
 from zaxy.services.recall.question import Filters

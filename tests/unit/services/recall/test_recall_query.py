@@ -10,8 +10,8 @@ from recall_memory import RecallMemory
 
 from zaxy.config import EmbeddingSettings, Settings
 from zaxy.errors import InvalidInputError
-from zaxy.fabric import Memory
 from zaxy.ids import parse_citation
+from zaxy.memory import Memory
 from zaxy.services.recall.question import Filters
 
 
@@ -25,7 +25,7 @@ def test_what_are_our_goals_returns_the_goals(memory: RecallMemory) -> None:
         "title: Ship the parser",
         "title: Hire a tester\ndescription: before May",
     }
-    assert answer.lanes == ("lexical", "graph")
+    assert answer.lanes == ("lexical", "graph", "related")
     assert answer.warnings == ()
     assert answer.query == "What are our goals?"
 
@@ -344,15 +344,41 @@ def test_a_lane_that_is_left_out_does_not_look(memory: RecallMemory) -> None:
     assert set(memory.ask("goal parser", lanes=["lexical", "graph"])[0].scores) == {"lexical", "graph"}
 
 
+def test_what_the_first_hits_name_is_looked_for_too(memory: RecallMemory) -> None:
+    memory.turn("At last I went sailing with Rosalind", "one")
+    for number in range(30):
+        memory.turn(f"nothing special on day {number}", "one")
+    aboard = memory.turn("The boat belongs to Rosalind and her cousin", "two")
+    for number in range(30):
+        memory.turn(f"another quiet evening, number {number}", "two")
+    answer = memory.ask("Who went sailing?")
+    assert answer[0].content == "At last I went sailing with Rosalind"
+    found = {hit.citation: hit for hit in answer}
+    assert found[str(aboard.citation)].scores == {"related": 1.0}
+    assert "also looked for what the first hits name: Rosalind" in answer.understood
+    assert str(aboard.citation) not in {hit.citation for hit in memory.ask("Who went sailing?", lanes="lexical,graph")}
+
+
+def test_a_name_in_the_question_or_in_most_events_leads_nowhere(memory: RecallMemory) -> None:
+    for number in range(40):
+        memory.turn(f"then Bernard told story {number}", f"s-{number}")
+    memory.turn("So I went sailing with Bernard and Rosalind", "one")
+    answer = memory.ask("Did Rosalind go sailing?")
+    assert not any("also looked" in told for told in answer.understood)
+    alone = memory.ask("sailing", lanes="related")
+    assert (len(alone), alone.lanes) == (0, ())
+    assert alone.skipped["related"] == "no other lane found anything to begin with"
+
+
 def test_a_lane_without_a_single_vector_says_so_and_runs_once_there_are_some(tmp_path: Path) -> None:
     hashing = EmbeddingSettings(provider="hash")
     with Memory(Settings(eventloom_path=tmp_path / "loom", fsync="off", embedding=hashing)) as memory:
         memory.loom.append("work", "transcript.turn", "ann", {"content": "llamas in the barn"})
         before = memory.recall.query("llamas", Filters())
-        assert (before.lanes, list(before.skipped)) == (("lexical", "graph"), ["vector"])
+        assert (before.lanes, list(before.skipped)) == (("lexical", "graph", "related"), ["vector"])
         assert memory.embed() == 1
         after = memory.recall.query("llamas in the barn", Filters())
-        assert (after.lanes, dict(after.skipped)) == (("lexical", "graph", "vector"), {})
+        assert (after.lanes, dict(after.skipped)) == (("lexical", "graph", "vector", "related"), {})
         assert after[0].scores["vector"] > 0.8  # the speaker is embedded, too
 
 

@@ -196,7 +196,7 @@ def lane_of(name: str) -> str:
     """Return the lane that a feature belongs to; ``form`` for what the event is like, whatever the question's words."""
     if name in ("words", "coverage", "near", "wide", "before", "around", "answers"):
         return "lexical"
-    return next((lane for lane in ("vector", "graph", "verbatim") if name.startswith(lane)), "form")
+    return next((lane for lane in ("vector", "graph", "related", "verbatim") if name.startswith(lane)), "form")
 
 
 def fused(columns: Mapping[str, Array], weights: Mapping[str, float]) -> Array:

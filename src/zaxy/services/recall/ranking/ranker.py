@@ -17,7 +17,7 @@ from zaxy.projections.search.bm25 import inverse_document_frequency
 from zaxy.services.recall.ranking.features import Evidence, features, fused
 from zaxy.services.recall.ranking.reading import Reading
 from zaxy.services.recall.ranking.views import Array, spill
-from zaxy.services.recall.ranking.weights import ASSISTANT, LANE_WEIGHTS, PEOPLE, weights_for
+from zaxy.services.recall.ranking.weights import ASSISTANT, PEOPLE, TOLD_LANES, weights_for
 
 CONTEXT: Final = 8
 """How many neighbours on each side of a candidate are read: two that become candidates, with six of their own."""
@@ -94,7 +94,7 @@ def rank(
         [inverse_document_frequency(figures.documents, figures.frequencies.get(term, 0)) for term in terms], np.float32
     )
     mean = figures.tokens / figures.documents if figures.documents else 1.0
-    told = {name: _column(passages, lanes[name]) for name in LANE_WEIGHTS if name in lanes}
+    told = {name: _column(passages, lanes[name]) for name in TOLD_LANES if name in lanes}
     evidence = Evidence(passages, pool, weights, mean, cosines, told)
     columns = features(evidence, reading)
     shape = shape_of(passages, pool)
