@@ -20,7 +20,7 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
-from benchmarks.conversations import Conversation, read_locomo, remember
+from benchmarks.conversations import Conversation, read_cases, remember
 from zaxy import MemoryFabric
 from zaxy.services.recall.question import Filters
 from zaxy.services.recall.ranking.features import fused, lane_of
@@ -98,7 +98,7 @@ def main(arguments: list[str] | None = None) -> int:
     parser = argparse.ArgumentParser(prog="python -m benchmarks.ablation", description=__doc__.partition(":")[0])
     parser.add_argument("--cases", type=Path, required=True, help="conversations in the LoCoMo format")
     cases = parser.parse_args(arguments).cases
-    asked = [each for conversation in read_locomo(cases) for each in asyncio.run(ask(conversation))]
+    asked = [each for conversation in read_cases(cases) for each in asyncio.run(ask(conversation))]
     whole, plain = measured(asked, dict), measured(asked, lambda _: _PLAIN)
     names = sorted({name for each in asked for name in each.ranking.columns if any(each.ranking.columns[name])})
     lanes = sorted({lane_of(name) for name in names})

@@ -1,9 +1,10 @@
 """What a packet holds: ``python -m benchmarks.checkout --cases FILE --budget 2000``.
 
-Reads conversations in the LoCoMo format (or a folder in the format of ``benchmarks/training``), remembers them as
-`benchmarks.recall` does, a loom a conversation, checks out memory for every question that has evidence, and counts how
-many of its evidence turns stand in the packet's text, word for word. A turn that is shortened in the text does not
-count.
+Reads conversations (a LoCoMo file, the folder of BFCL's memory category, or one of ``benchmarks/training``), remembers
+them as `benchmarks.recall` does, a loom a conversation, checks out memory for every question that has evidence, and
+counts how many of its evidence turns stand in the packet's text, word for word; where the data quotes the part of a
+turn that answers, that part. A turn that is shortened in the text does not count. Beside it stands how many are among
+the first ten hits.
 """
 
 from __future__ import annotations
@@ -16,10 +17,12 @@ import time
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
-from benchmarks.conversations import Asked, Conversation, read_locomo, read_training, remember
+from benchmarks.conversations import Asked, Conversation, in_words, read_cases, remember
 from zaxy import MemoryFabric
+
+_FIRST: Final = 10
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,8 +31,9 @@ class Measured:
 
     Attributes:
         id: The question's id.
-        wanted: How many evidence turns it has.
+        wanted: How many evidence turns, or quoted parts of turns, it has.
         held: How many of them stand whole in the packet's text.
+        first_ten: Which share of the turns is among the first ten hits.
         characters: Length of the text.
         verdict: What the packet says of itself.
         confidence: How sure of it.
@@ -40,6 +44,7 @@ class Measured:
     id: str
     wanted: int
     held: int
+    first_ten: float
     characters: int
     verdict: str
     confidence: float
@@ -62,23 +67,26 @@ async def measure(loom: Path, conversation: Conversation, *, budget: int) -> lis
         if memory.memory.vectors is not None:
             await memory.embed()
         for asked in conversation.questions:
-            wanted = [said[turn] for turn in asked.gold if turn in said]
+            wanted = [in_words(said[turn]) for turn in asked.gold if turn in said]
             if wanted and asked.is_answerable:
-                measured.append(await _one(memory, asked, wanted, budget))
+                measured.append(await _one(memory, asked, wanted, asked.quoted or wanted, budget))
     return measured
 
 
-async def _one(memory: MemoryFabric, asked: Asked, wanted: Sequence[str], budget: int) -> Measured:
+async def _one(
+    memory: MemoryFabric, asked: Asked, wanted: Sequence[str], quoted: Sequence[str], budget: int
+) -> Measured:
     start = time.perf_counter()
-    await memory.query(asked.text)
+    answer = await memory.query(asked.text, limit=_FIRST)
     between = time.perf_counter()
     packet = await memory.checkout(asked.text, token_budget=budget)
     took = time.perf_counter() - between
-    folded = " ".join(packet.text.split())
+    told, hits = in_words(packet.text), "\n".join(in_words(hit.content) for hit in answer)
     return Measured(
         asked.id,
-        len(wanted),
-        sum(" ".join(turn.split()) in folded for turn in wanted),
+        len(quoted),
+        sum(part in told for part in quoted),
+        sum(turn in hits for turn in wanted) / len(wanted),
         len(packet.text),
         packet.quality.verdict,
         packet.quality.confidence,
@@ -96,6 +104,7 @@ def summary(measured: list[Measured]) -> dict[str, Any]:
         "questions": count,
         "characters_mean": round(sum(one.characters for one in measured) / count),
         "characters_most": max(one.characters for one in measured),
+        "recall_at_10": round(sum(one.first_ten for one in measured) / count, 3),
         "evidence_turns_held": round(sum(one.held for one in measured) / sum(one.wanted for one in measured), 3),
         "evidence_held_mean": round(sum(one.share for one in measured) / count, 3),
         "all_evidence_held": round(sum(one.held == one.wanted for one in measured) / count, 3),
@@ -121,7 +130,7 @@ def main(arguments: list[str] | None = None) -> int:
     parser.add_argument("--budget", type=int, default=2_000, help="tokens a packet may have (2000)")
     asked = parser.parse_args(arguments)
     measured = []
-    for conversation in read_training(asked.cases) if asked.cases.is_dir() else read_locomo(asked.cases):
+    for conversation in read_cases(asked.cases):
         with tempfile.TemporaryDirectory(prefix="zaxy-checkout-") as folder:
             measured += asyncio.run(measure(Path(folder, ".eventloom"), conversation, budget=asked.budget))
     for name, value in summary(measured).items():

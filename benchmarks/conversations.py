@@ -1,4 +1,4 @@
-"""Conversations to ask about: in the LoCoMo format, and in the text format of ``benchmarks/training``."""
+"""Conversations to ask about: in the formats of LoCoMo, of BFCL's memory category, and of ``benchmarks/training``."""
 
 from __future__ import annotations
 
@@ -15,6 +15,8 @@ from zaxy import MemoryFabric
 _ADVERSARIAL: Final = 5
 """The category of questions that the conversation does not answer."""
 
+_SHORTEST_STRETCH: Final = 8
+_WORDS: Final = re.compile(r"\w+")
 _SESSION: Final = re.compile(r"session_(\d+)")
 _EVIDENCE: Final = re.compile(r"D(\d+):(\d+)")
 _HEAD: Final = re.compile(r"== (\d+) \| (\d{4}-\d\d-\d\d) (\d\d:\d\d)")
@@ -51,6 +53,7 @@ class Asked:
         gold: Ids of the turns that answer it; empty when nothing does.
         kind: What kind of question it is.
         is_answerable: Whether the conversation answers it; a trap names turns that seem to.
+        quoted: Where only a part of each turn answers it: those parts.
     """
 
     id: str
@@ -58,6 +61,7 @@ class Asked:
     gold: frozenset[str]
     kind: str
     is_answerable: bool
+    quoted: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -136,6 +140,62 @@ def _read_text(path: Path) -> Conversation:
     if unknown := [asked.id for asked in questions if not asked.gold <= known]:
         raise ValueError(f"{path.name}: {unknown} name turns that are not there")
     return Conversation(path.stem, tuple(turns), tuple(questions))
+
+
+def read_bfcl(folder: Path) -> list[Conversation]:
+    """Return the conversations of BFCL's memory category: one person's turns a scenario, a session a topic.
+
+    A question's evidence is what its ``source`` quotes: each stretch between its dots, looked for in the turns of the
+    scenario by its words alone. A question whose source is not found there has no evidence.
+    """
+    asked = [json.loads(line) for line in (folder / "BFCL_v4_memory.json").read_text(encoding="utf-8").splitlines()]
+    told = [json.loads(line) for line in (folder / "possible_answer.json").read_text(encoding="utf-8").splitlines()]
+    sources = {answer["id"]: answer["source"] for answer in told}
+    found = []
+    for scenario in dict.fromkeys(question["scenario"] for question in asked):
+        path = folder / "memory_prereq_conversation" / f"memory_{scenario}.json"
+        topics = [json.loads(line) for line in path.read_text(encoding="utf-8").splitlines()]
+        turns = tuple(
+            Turn(f"{topic}.{number}", f"session_{topic}", message["role"], message["content"], "")
+            for topic, entry in enumerate(topics)
+            for number, message in enumerate(message for messages in entry["question"] for message in messages)
+        )
+        plain = {turn.id: in_words(turn.text) for turn in turns}
+        questions = tuple(
+            Asked(each["id"], each["question"][0][0]["content"], frozenset(quoted.values()), scenario, True, (*quoted,))
+            for each in asked
+            if each["scenario"] == scenario
+            for quoted in [_quoted(sources[each["id"]], plain)]
+        )
+        found.append(Conversation(scenario, turns, questions))
+    return found
+
+
+def _quoted(source: str, turns: dict[str, str]) -> dict[str, str]:
+    """Return the stretches of a source in words, each with the first turn that holds it.
+
+    A label in front (``Monday: ...``) is left out where no turn holds the stretch with it.
+    """
+    found: dict[str, str] = {}
+    for stretch in re.split(r"\.\.\.|\u2026", source):
+        tries = [in_words(text) for text in (stretch, stretch.partition(":")[2])]
+        held = [
+            (text, name) for text in tries if len(text) >= _SHORTEST_STRETCH for name in turns if text in turns[name]
+        ]
+        found.update(held[:1])
+    return found
+
+
+def in_words(text: str) -> str:
+    """Return a text as its words alone, in lower case, a space between them."""
+    return " ".join(_WORDS.findall(text.casefold()))
+
+
+def read_cases(path: Path) -> list[Conversation]:
+    """Return the conversations of a LoCoMo file, of BFCL's folder, or of a folder of ``benchmarks/training``."""
+    if not path.is_dir():
+        return read_locomo(path)
+    return read_bfcl(path) if (path / "BFCL_v4_memory.json").exists() else read_training(path)
 
 
 async def remember(memory: MemoryFabric, conversation: Conversation) -> dict[tuple[str, int], str]:

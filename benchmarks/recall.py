@@ -18,7 +18,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from benchmarks.conversations import Conversation, read_locomo, remember
+from benchmarks.conversations import Conversation, read_cases, remember
 from zaxy import MemoryFabric
 
 
@@ -57,7 +57,7 @@ def main(arguments: list[str] | None = None) -> int:
     parser.add_argument("--one-loom", action="store_true", help="put all conversations into one loom")
     parser.add_argument("--filtered", action="store_true", help="with --one-loom: ask each of its own conversation")
     asked = parser.parse_args(arguments)
-    conversations = read_locomo(asked.cases)
+    conversations = read_cases(asked.cases)
     groups = [conversations] if asked.one_loom else [[conversation] for conversation in conversations]
     filtered = asked.filtered or not asked.one_loom
     ranking = []
