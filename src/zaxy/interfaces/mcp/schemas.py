@@ -241,6 +241,9 @@ _QUALITY: Final = gives(
         "verdict": text("How far to rely on it", enum=["answer", "look_further", "not_in_memory"]),
         "confidence": {**_SHARE, "description": "How likely it is that the packet holds the answer"},
         "coverage": {**_SHARE, "description": "Share of the question's terms that stand together in it"},
+        "similarity": maybe(
+            {"type": "number", "description": "Largest cosine of a hit; null where the vector lane found nothing"}
+        ),
         "lanes": _LANES,
         "skipped": _SKIPPED,
         "tokens": number("Estimated tokens of the text"),

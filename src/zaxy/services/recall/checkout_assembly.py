@@ -127,17 +127,15 @@ def _quality(
     answer = found.answer
     covered = coverage(found.terms, quoted, facts, analyzer)
     cosines = [hit.scores[VECTOR] for hit in answer if VECTOR in hit.scores] if VECTOR in answer.lanes else []
-    confident = confidence(
-        best_score=max((hit.score for hit in answer), default=0.0),
-        coverage=covered,
-        best_cosine=max(cosines, default=None),
-    )
+    similarity = max(cosines, default=None)
+    confident = confidence(covered, similarity)
     shown = {hit.citation for hit in quoted}
     something = bool(quoted or facts)
     return Quality(
         verdict=verdict(something, confident),
         confidence=confident if something else 0.0,
         coverage=covered,
+        similarity=None if similarity is None else round(similarity, 3),
         lanes=answer.lanes,
         skipped=answer.skipped,
         tokens=0,

@@ -148,6 +148,7 @@ class Quality:
         confidence: That the packet holds the answer, 0 to 1.
         coverage: Share of the question's telling terms that stand together in one stretch of the evidence or in one
             fact, 0 to 1.
+        similarity: The largest cosine of a hit's vector with the question's; None where the vector lane found nothing.
         lanes: Which lanes ran.
         skipped: Which other lanes did not run, and why.
         tokens: Estimated tokens of the packet's text (four characters a token).
@@ -158,6 +159,7 @@ class Quality:
     verdict: str
     confidence: float
     coverage: float
+    similarity: float | None
     lanes: tuple[str, ...]
     skipped: Mapping[str, str]
     tokens: int
