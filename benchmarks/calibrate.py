@@ -42,13 +42,13 @@ class Packet:
     Attributes:
         conversation: What is left out together.
         coverage: As the packet says.
-        similarity: As the packet says; None without vectors.
+        contrast: As the packet says; None without vectors.
         is_right: Whether it holds every turn that answers.
     """
 
     conversation: str
     coverage: float
-    similarity: float | None
+    contrast: float | None
     is_right: bool
 
 
@@ -63,11 +63,11 @@ async def packets(conversation: Conversation, foreign: Sequence[Asked]) -> list[
                 await memory.embed()
             told = []
             for asked in (*conversation.questions, *foreign):
-                gold = [said[turn] for turn in asked.gold] if asked in conversation.questions else []
+                gold = [said[turn] for turn in asked.gold if turn in said] if asked in conversation.questions else []
                 packet = await memory.checkout(asked.text, token_budget=_BUDGET)
                 text, quality = in_words(packet.text), packet.quality
                 right = bool(gold) and asked.is_answerable and all(turn in text for turn in gold)
-                told.append(Packet(conversation.id, quality.coverage, quality.similarity, right))
+                told.append(Packet(conversation.id, quality.coverage, quality.contrast, right))
             return told
 
 
@@ -83,8 +83,8 @@ def all_packets(conversations: Sequence[Conversation]) -> list[Packet]:
 
 
 def signals(told: Sequence[Packet], *, vectors: bool) -> Array:
-    """Return shape (packets, 3): one, the coverage, the similarity (0 without vectors)."""
-    return np.array([[1.0, one.coverage, (one.similarity or 0.0) if vectors else 0.0] for one in told])
+    """Return shape (packets, 3): one, the coverage, the contrast (0 without vectors)."""
+    return np.array([[1.0, one.coverage, (one.contrast or 0.0) if vectors else 0.0] for one in told])
 
 
 def fit(told: Sequence[Packet], *, vectors: bool) -> Array:
@@ -133,7 +133,7 @@ def main(arguments: list[str] | None = None) -> int:
     for vectors in (False, True):
         os.environ["EMBEDDING_PROVIDER"] = "auto" if vectors else "none"
         told = all_packets([each for folder in FOLDERS for each in read_training(TRAINING / folder)])
-        if vectors and all(one.similarity is None for one in told):
+        if vectors and all(one.contrast is None for one in told):
             print("the vector lane did not run: install the extra 'local'", file=sys.stderr)
             return 1
         weights = fit(told, vectors=vectors)

@@ -1,4 +1,7 @@
-"""LangGraph's long-term store on SQLite, with an index over the text."""
+"""LangGraph's long-term store on SQLite, with the index that it makes by default: over the whole value, as JSON.
+
+That finds more than the text alone, which is what ``fields`` asks for and this version does not heed.
+"""
 
 from __future__ import annotations
 
@@ -45,7 +48,7 @@ async def opened(folder: Path, embeddings_url: str) -> AsyncIterator[LangGraph]:
             return [row["embedding"] for row in json.load(answer)["data"]]
 
     use_full_sqlite()
-    index = {"dims": DIMENSION, "embed": embed, "fields": ["text"]}
+    index = {"dims": DIMENSION, "embed": embed}
     kind = importlib.import_module("langgraph.store.sqlite").SqliteStore
     with kind.from_conn_string(str(folder / "store.db"), index=index) as store:
         store.setup()

@@ -1,4 +1,4 @@
-"""Plain BM25 over single turns with our stems, k1 1.2 and b 0.75: the ranking that everybody can write."""
+"""Plain BM25 over single turns with our stems and stop words, k1 1.2 and b 0.75: what everybody can write."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ class PlainBm25:
 
     async def ask(self, question: str) -> list[str]:
         """Return the turns that share a term with the question."""
-        terms = set(analyzer().terms(question))
+        terms = analyzer().query_terms(question)
         mean = sum(counts.total() for counts in self._counts) / len(self._counts)
         scores = [sum(self._score(term, counts, mean) for term in terms) for counts in self._counts]
         order = sorted(range(len(scores)), key=lambda place: -scores[place])

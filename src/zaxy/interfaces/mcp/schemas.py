@@ -159,6 +159,9 @@ INVALIDATE_TAKES: Final = takes(
 _NOTICE: Final = {"type": "string", "const": DATA_NOTICE, "description": "How to take everything quoted in here"}
 _CITATION: Final = text("The sealed event that says so: eventloom://<session>/events/<seq>#<hash prefix>")
 _WARNINGS: Final = texts("What the reader should know: a lane that did not run, a damaged log, a rebuilt store")
+_CONTRAST: Final = maybe(
+    {"type": "number", "description": "How far the best cosine stands above the usual one; null without vectors"}
+)
 _LANES: Final = texts("Which ways of finding ran")
 _SKIPPED: Final = {
     "type": "object",
@@ -241,9 +244,7 @@ _QUALITY: Final = gives(
         "verdict": text("How far to rely on it", enum=["answer", "look_further", "not_in_memory"]),
         "confidence": {**_SHARE, "description": "How likely it is that the packet holds the answer"},
         "coverage": {**_SHARE, "description": "Share of the question's terms that stand together in it"},
-        "similarity": maybe(
-            {"type": "number", "description": "Largest cosine of a hit; null where the vector lane found nothing"}
-        ),
+        "contrast": _CONTRAST,
         "lanes": _LANES,
         "skipped": _SKIPPED,
         "tokens": number("Estimated tokens of the text"),
@@ -271,6 +272,7 @@ QUERY_GIVES: Final = gives(
         "warnings": _WARNINGS,
         "skipped": _SKIPPED,
         "understood": {"type": "array", "items": {"type": "string"}, "description": "What the question was taken for"},
+        "contrast": _CONTRAST,
     }
 )
 CHECKOUT_GIVES: Final = gives(

@@ -14,9 +14,9 @@ ANSWER: Final = "answer"
 LOOK_FURTHER: Final = "look_further"
 NOT_IN_MEMORY: Final = "not_in_memory"
 
-_WITHOUT_VECTORS: Final = (-4.2, 6.5, 0.0)
-_WITH_VECTORS: Final = (-7.2, 6.5, 6.0)
-"""Bias, weight of the coverage, weight of the cosine: ``python -m benchmarks.calibrate`` fits them."""
+_WITHOUT_VECTORS: Final = (-3.56, 5.97, 0.0)
+_WITH_VECTORS: Final = (-6.50, 4.48, 13.71)
+"""Bias, weight of the coverage, weight of the contrast: ``python -m benchmarks.calibrate`` fits them."""
 
 _SURE: Final = 0.5
 _HOPELESS: Final = 0.08
@@ -54,7 +54,7 @@ def coverage(terms: Sequence[str], quoted: Sequence[Hit], facts: Sequence[Fact],
     return round(max(map(len, together), default=0) / len(wanted), 3)
 
 
-def confidence(coverage: float, similarity: float | None) -> float:
+def confidence(coverage: float, contrast: float | None) -> float:
     """Return how likely it is that the packet holds the answer, 0 to 1: a logistic sum.
 
     Fitted on questions about conversations of our own: of a hundred packets that say .7, about seventy hold it where
@@ -62,10 +62,10 @@ def confidence(coverage: float, similarity: float | None) -> float:
 
     Args:
         coverage: Share of the question's telling terms that stand together in the evidence, as `coverage` counts it.
-        similarity: The largest cosine of a hit with the question; None where the vector lane found nothing.
+        contrast: How far the largest cosine stands above the usual one; None where the vector lane did not run.
     """
-    bias, by_coverage, by_similarity = _WITHOUT_VECTORS if similarity is None else _WITH_VECTORS
-    total = bias + by_coverage * coverage + by_similarity * (similarity or 0.0)
+    bias, by_coverage, by_contrast = _WITHOUT_VECTORS if contrast is None else _WITH_VECTORS
+    total = bias + by_coverage * coverage + by_contrast * (contrast or 0.0)
     return round(1.0 / (1.0 + math.exp(-total)), 3)
 
 

@@ -64,16 +64,20 @@ class Found:
         failed: Why another lane could not run: a warning.
         skipped: Why another lane was not meant to run.
         followed: The names in the first events that the related lane went after.
+        events: What was read from the log on the way.
         whole: Whether the words were found in no other event.
         query_vector: The question's vector, when the vector lane ran.
+        contrast: How far the largest cosine of a candidate stands above the median of all rows read, then.
     """
 
     lanes: dict[str, Mapping[EventRef, float]] = field(default_factory=dict)
     failed: list[str] = field(default_factory=list)
     skipped: dict[str, str] = field(default_factory=dict)
     followed: tuple[str, ...] = ()
+    events: dict[EventRef, Event | None] = field(default_factory=dict)
     whole: bool = True
     query_vector: Array | None = None
+    contrast: float | None = None
 
     def told(self) -> tuple[str, ...]:
         """Return in a short sentence what else was looked for."""
@@ -121,7 +125,7 @@ class Finder:
 
         def exact() -> Mapping[EventRef, float]:
             candidates = self._search.ask(lambda view: lexical_lane(view, question, _EXACT_CANDIDATES))
-            scores = {ref: exactness(question.text, self._text_of(ref)) for ref in candidates}
+            scores = {ref: exactness(question.text, self._text_of(found, ref)) for ref in candidates}
             return {ref: score for ref, score in scores.items() if score}
 
         self._run(found, question, LEXICAL, words)
@@ -165,19 +169,25 @@ class Finder:
             return
 
         def again() -> Mapping[EventRef, float]:
-            clues = [clue for ref in first for clue in self._names_in(ref)]
+            clues = [clue for ref in first for clue in self._names_in(found, ref)]
             scores, found.followed = self._search.ask(lambda view: related_lane(view, first, clues, question))
             return scores
 
         self._run(found, question, RELATED, again)
 
-    def _names_in(self, ref: EventRef) -> list[Clue]:
-        event = self._read(ref)
-        found = [] if event is None else names_of(self._extract(event), self._analyzer)
-        return [clue for clue in found if clue.kind is Kind.NAME]  # what entities lead to, the graph lane knows
+    def event(self, found: Found, ref: EventRef) -> Event | None:
+        """Return an event from the log, read once for each question."""
+        if ref not in found.events:
+            found.events[ref] = self._read(ref)
+        return found.events[ref]
 
-    def _text_of(self, ref: EventRef) -> str:
-        event = self._read(ref)
+    def _names_in(self, found: Found, ref: EventRef) -> list[Clue]:
+        event = self.event(found, ref)
+        clues = [] if event is None else names_of(self._extract(event), self._analyzer)
+        return [clue for clue in clues if clue.kind is Kind.NAME]  # what entities lead to, the graph lane knows
+
+    def _text_of(self, found: Found, ref: EventRef) -> str:
+        event = self.event(found, ref)
         return "" if event is None else quote(event)
 
     def _none_yet(self) -> str:

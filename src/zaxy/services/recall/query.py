@@ -123,7 +123,13 @@ class RecallService:
         if not hits and sessions is not None and not any(name in sessions for name in self._loom.sessions()):
             warnings.append("no session of this loom has the name that was asked for")
         return Answer(
-            text, tuple(hits), tuple(found.lanes), tuple(dict.fromkeys(warnings)), found.skipped, tuple(understood)
+            text,
+            tuple(hits),
+            tuple(found.lanes),
+            tuple(dict.fromkeys(warnings)),
+            found.skipped,
+            tuple(understood),
+            found.contrast,
         )
 
     def rank(self, text: str, filters: Filters, *, limit: int = 10) -> Ranking:
@@ -163,7 +169,7 @@ class RecallService:
         found, ranking = self._rank(inner, Reading.of(phrase), _ANCHOR_POOL)
         if not found.lanes.get(LEXICAL) or not ranking.refs:
             return None
-        event = self._loom.read(ranking.refs[0])
+        event = self._finder.event(found, ranking.refs[0])
         if event is None:
             return None
         start = event.occurred_moment // _DAY_MICROSECONDS * _DAY_MICROSECONDS
@@ -171,7 +177,7 @@ class RecallService:
 
     def _rank(self, question: Question, reading: Reading, pool: int) -> tuple[Found, Ranking]:
         from zaxy.projections.forward.passages import read_passages
-        from zaxy.services.recall.ranking.ranker import CONTEXT, candidates, exact_order, rank
+        from zaxy.services.recall.ranking.ranker import CONTEXT, candidates, contrast, exact_order, rank
 
         found = self._finder.find(question, pool)
         if question.lanes == {VERBATIM}:
@@ -180,12 +186,14 @@ class RecallService:
         passages = self._forward.ask(
             lambda view: read_passages(view, refs, question.terms, question.selection, radius=CONTEXT)
         )
+        pool_rows = candidates(passages, refs)
         cosines = None
         if found.query_vector is not None:
             cosines = self._vectors.cosines(found.query_vector, passages)
+            found.contrast = contrast(cosines, pool_rows)
         return found, rank(
             passages,
-            candidates(passages, refs),
+            pool_rows,
             reading=reading,
             terms=question.terms,
             figures=self._search.ask(lambda view: view.statistics(question.terms)),
@@ -199,7 +207,7 @@ class RecallService:
         for ref, score in _in_order(question, found, ranking):
             if len(hits) >= question.limit:
                 break
-            event = self._loom.read(ref)
+            event = self._finder.event(found, ref)
             if event is None:
                 lost.append(f"event {ref.seq} of session {ref.session_id} is indexed, but the log does not hold it")
                 continue

@@ -49,6 +49,8 @@ class Answer(Sequence[Hit]):
         warnings: What the reader should know: a lane that failed, a damaged log, a rebuilt store.
         skipped: Which other lanes did not run, and why.
         understood: What the question was understood as, in short sentences.
+        contrast: How far the largest cosine with the question stands above the usual one among the events looked at;
+            None where the vector lane did not run.
     """
 
     query: str
@@ -57,6 +59,7 @@ class Answer(Sequence[Hit]):
     warnings: tuple[str, ...] = ()
     skipped: Mapping[str, str] = field(default_factory=dict)
     understood: tuple[str, ...] = ()
+    contrast: float | None = None
 
     @overload
     def __getitem__(self, index: int) -> Hit: ...
@@ -148,7 +151,8 @@ class Quality:
         confidence: That the packet holds the answer, 0 to 1.
         coverage: Share of the question's telling terms that stand together in one stretch of the evidence or in one
             fact, 0 to 1.
-        similarity: The largest cosine of a hit's vector with the question's; None where the vector lane found nothing.
+        contrast: How far the largest cosine with the question stands above the usual one among the events looked at;
+            None where the vector lane did not run.
         lanes: Which lanes ran.
         skipped: Which other lanes did not run, and why.
         tokens: Estimated tokens of the packet's text (four characters a token).
@@ -159,7 +163,7 @@ class Quality:
     verdict: str
     confidence: float
     coverage: float
-    similarity: float | None
+    contrast: float | None
     lanes: tuple[str, ...]
     skipped: Mapping[str, str]
     tokens: int

@@ -69,6 +69,17 @@ def candidates(passages: Passages, found: Collection[EventRef]) -> NDArray[np.bo
     return chosen
 
 
+def contrast(cosines: Array, pool: NDArray[np.bool_]) -> float | None:
+    """Return how far the largest cosine of a candidate stands above the median of all rows; None without a vector.
+
+    The cosine itself tells less: where everything is about one subject, the best of many turns is always near.
+    """
+    present = np.isfinite(cosines)
+    if not (present & pool).any():
+        return None
+    return round(float(cosines[present & pool].max() - np.median(cosines[present])), 3)
+
+
 def rank(
     passages: Passages,
     pool: NDArray[np.bool_],
