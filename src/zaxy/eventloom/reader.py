@@ -6,7 +6,6 @@ creates nothing but a mark beside a log that it finds damaged, so a log on read-
 
 from __future__ import annotations
 
-import contextlib
 import itertools
 import os
 from collections import deque
@@ -37,6 +36,7 @@ from zaxy.eventloom.scan import (
 )
 from zaxy.eventloom.tail import indexed_record, known_end, last_line, record_time
 from zaxy.eventloom.torn import BadLine, CheckpointedSeq, acknowledged_end, is_torn, was_acknowledged
+from zaxy.eventloom.walked import Walked
 from zaxy.files.cache import leave_mark
 
 _FIRST_LINES: Final = 50
@@ -131,6 +131,7 @@ class LogReader:
         self.layout = layout
         self.acknowledged_seq = acknowledged_seq
         self.files = LogFiles(layout)
+        self._walked = Walked()
 
     def require(self) -> None:
         """Make sure that there is a log.
@@ -330,15 +331,13 @@ class LogReader:
         if file is None:
             return None
         with file:
-            entry = file.index.entry(seq)
+            entry = file.index.entry(seq) or self._walked.entry(file.inode, seq)
             found = indexed_record(file.descriptor, entry, seq) if entry is not None else None
             if found is not None:
                 return found[1].event(self.layout.session_id, seq)
-            with contextlib.suppress(LogFindingError):
-                for read in self.walk_file(file, _state_before(file, seq)):
-                    if read.seq == seq:
-                        return read.record.event(self.layout.session_id, seq)
-        return None
+            start, walk = _state_before(file, seq), partial(self.walk_file, file)
+            read = self._walked.find(file.inode, seq, start, walk, LogFindingError)
+        return None if read is None else read.record.event(self.layout.session_id, seq)
 
     def head(self) -> Head:
         """Return the end of the log: the last sound record.
