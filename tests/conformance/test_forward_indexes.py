@@ -167,7 +167,7 @@ def test_a_base_on_disk_and_a_tail_hold_what_one_index_with_both_holds(
         assert rows_in(layered, asked) == rows_in(whole, asked)
         assert endings_in(layered, *asked) == endings_in(whole, *asked)
         one, other = (read_passages(index, refs, terms, selection) for index in readers(layered, whole))
-        for name in Passages.__slots__:
+        for name in set(Passages.__slots__) - {"counter"}:
             assert np.array_equal(getattr(one, name), getattr(other, name)), name
 
 

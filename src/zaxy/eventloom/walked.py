@@ -20,13 +20,16 @@ class Sound(Protocol):
     """A sound record and where it stands: see `zaxy.eventloom.reader.Read`."""
 
     @property
-    def seq(self) -> int: ...
+    def seq(self) -> int:
+        """Its sequence number."""
 
     @property
-    def digest(self) -> str: ...
+    def digest(self) -> str:
+        """Its digest."""
 
     @property
-    def end(self) -> int: ...
+    def end(self) -> int:
+        """Byte offset just behind its line."""
 
 
 SoundT = TypeVar("SoundT", bound=Sound)

@@ -5,7 +5,7 @@ Needs numpy, which is imported when the first question is asked: a command that 
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
@@ -45,6 +45,7 @@ class Passages:
         counts: float32[n, terms]: how often each asked term stands in it, at most 255.
         stretch: int32[n]: rows with the same number are neighbours, in order.
         admitted: bool[n]: whether an answer may hold the event.
+        counter: Counts other terms in the same rows.
     """
 
     sessions: tuple[str, ...]
@@ -60,6 +61,7 @@ class Passages:
     counts: npt.NDArray[np.float32]
     stretch: npt.NDArray[np.int32]
     admitted: npt.NDArray[np.bool_]
+    counter: Callable[[Sequence[str]], npt.NDArray[np.float32]]
 
 
 def read_passages(
@@ -98,6 +100,7 @@ def read_passages(
         counts=columns.counts(terms)[chosen],
         stretch=stretch,
         admitted=_admitted(columns, chosen, index.endings(ranges), selection),
+        counter=lambda more: columns.counts(more)[chosen],
     )
 
 

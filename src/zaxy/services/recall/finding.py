@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections import defaultdict
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Final, Protocol
 
@@ -15,7 +14,7 @@ from zaxy.projections.search.analysis import Analyzer
 from zaxy.projections.selection import Names
 from zaxy.projections.tier import Tier
 from zaxy.services.recall.inference import FIRST_EVENTS, Clue, Kind, names_of
-from zaxy.services.recall.lanes import graph_lane, lexical_lane, related_lane
+from zaxy.services.recall.lanes import followed, graph_lane, lexical_lane
 from zaxy.services.recall.question import GRAPH, LEXICAL, RELATED, VECTOR, VERBATIM, Question
 from zaxy.services.recall.verbatim import exactness, quote
 from zaxy.vocabulary.model import Extraction
@@ -132,7 +131,6 @@ class Finder:
         self._run(found, question, GRAPH, facts)
         self._run(found, question, VERBATIM, exact)
         self._find_near(found, question)
-        self._find_related(found, question)
         found.whole = len(found.lanes.get(LEXICAL, ())) < pool
         return found
 
@@ -159,21 +157,28 @@ class Finder:
 
         self._run(found, question, VECTOR, near)
 
-    def _find_related(self, found: Found, question: Question) -> None:
-        """Look again, for what the first events name and the question does not."""
+    def follow(self, found: Found, question: Question, first: Sequence[EventRef]) -> tuple[str, ...]:
+        """Return the terms of rare names in the first events that the question lacks; none where that is not wanted.
+
+        Args:
+            found: What the lanes found; told which names are followed.
+            question: What is asked.
+            first: The events that the ranking puts first.
+        """
         if RELATED not in question.lanes:
-            return
-        first = _first(found)
+            return ()
         if not first:
             found.skipped[RELATED] = "no other lane found anything to begin with"
-            return
-
-        def again() -> Mapping[EventRef, float]:
-            clues = [clue for ref in first for clue in self._names_in(found, ref)]
-            scores, found.followed = self._search.ask(lambda view: related_lane(view, first, clues, question))
-            return scores
-
-        self._run(found, question, RELATED, again)
+            return ()
+        clues = [clue for ref in first[:FIRST_EVENTS] for clue in self._names_in(found, ref)]
+        try:
+            names = self._search.ask(lambda view: followed(view, clues, question)) if clues else ()
+        except UnavailableError as error:
+            found.failed.append(f"the {RELATED} lane did not run: {error}")
+            return ()
+        found.followed = tuple(clue.written for clue in names)
+        found.lanes[RELATED] = {}
+        return tuple(dict.fromkeys(term for clue in names for term in clue.terms))
 
     def event(self, found: Found, ref: EventRef) -> Event | None:
         """Return an event from the log, read once for each question."""
@@ -196,14 +201,3 @@ class Finder:
             return "" if self._vectors.count() else "no event has a vector yet: run zaxy memory re-embed"
         except UnavailableError:
             return ""  # the lane itself says what is wrong
-
-
-def _first(found: Found) -> list[EventRef]:
-    """Return the events that words and vectors together put first."""
-    sums: dict[EventRef, float] = defaultdict(float)
-    for name in (LEXICAL, VECTOR):
-        scores = found.lanes.get(name, {})
-        best = max(scores.values(), default=0.0)
-        for ref, score in scores.items():
-            sums[ref] += score / best
-    return sorted(sums, key=lambda ref: (-sums[ref], ref))[:FIRST_EVENTS]

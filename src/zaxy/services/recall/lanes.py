@@ -20,7 +20,6 @@ _HOP_ENTITIES: Final = 3
 _HOP_RELATIONS: Final = 8
 _HOP_SHARE: Final = 0.5
 _FOLLOWED: Final = 8
-_RELATED_EVENTS: Final = 32
 
 
 class Searchable(Protocol):
@@ -38,30 +37,21 @@ def lexical_lane(index: Searchable, question: Question, limit: int) -> dict[Even
     return {candidate.ref: candidate.score / best for candidate in found} if best > 0 else {}
 
 
-def related_lane(
-    index: Searchable, first: Sequence[EventRef], clues: Sequence[Clue], question: Question
-) -> tuple[dict[EventRef, float], tuple[str, ...]]:
-    """Return other events that hold rare names which the question lacks, scored as `lexical_lane` does, and the names.
+def followed(index: Searchable, clues: Sequence[Clue], question: Question) -> tuple[Clue, ...]:
+    """Return the rare names among these clues that the question lacks, at most eight.
 
     A question that needs several events rarely names what ties them: the first ones found do.
 
     Args:
-        index: Where they are looked up.
-        first: The events that were found first.
-        clues: The names in them, the best event's first.
+        index: Tells how often their terms stand anywhere.
+        clues: The names in the first events, the best event's first.
         question: What is asked; a name that shares a term with it is no news.
     """
     asked = set(question.terms)
     new = [clue for clue in distinct([clues]) if asked.isdisjoint(clue.terms)]
     often = index.statistics(list(dict.fromkeys(term for clue in new for term in clue.terms))).frequencies
     rare = [clue for clue in new if all(FEWEST_HOLDERS <= often.get(term, 0) <= MOST_HOLDERS for term in clue.terms)]
-    followed = rare[:_FOLLOWED]
-    terms = list(dict.fromkeys(term for clue in followed for term in clue.terms))
-    found = index.search(terms, question.selection, _RELATED_EVENTS + len(first))
-    found = [candidate for candidate in found if candidate.ref not in first][:_RELATED_EVENTS]
-    best = max((candidate.score for candidate in found), default=0.0)
-    scores = {candidate.ref: candidate.score / best for candidate in found} if best > 0 else {}
-    return scores, tuple(clue.written for clue in followed)
+    return tuple(rare[:_FOLLOWED])
 
 
 def graph_lane(graph: GraphReader, question: Question) -> dict[EventRef, float]:

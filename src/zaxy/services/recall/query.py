@@ -177,7 +177,7 @@ class RecallService:
 
     def _rank(self, question: Question, reading: Reading, pool: int) -> tuple[Found, Ranking]:
         from zaxy.projections.forward.passages import read_passages
-        from zaxy.services.recall.ranking.ranker import CONTEXT, candidates, contrast, exact_order, rank
+        from zaxy.services.recall.ranking.ranker import CONTEXT, candidates, contrast, exact_order, follow, rank
 
         found = self._finder.find(question, pool)
         if question.lanes == {VERBATIM}:
@@ -191,7 +191,7 @@ class RecallService:
         if found.query_vector is not None:
             cosines = self._vectors.cosines(found.query_vector, passages)
             found.contrast = contrast(cosines, pool_rows)
-        return found, rank(
+        ranking = rank(
             passages,
             pool_rows,
             reading=reading,
@@ -200,6 +200,12 @@ class RecallService:
             cosines=cosines,
             lanes=found.lanes,
         )
+        more = self._finder.follow(found, question, ranking.refs)
+        if more:
+            figures = self._search.ask(lambda view: view.statistics(more))
+            ranking = follow(ranking, passages.counter(more), more, figures)
+            found.lanes[RELATED] = ranking.shares("related")
+        return found, ranking
 
     def _hits(self, question: Question, found: Found, ranking: Ranking) -> tuple[list[Hit], list[str]]:
         hits: list[Hit] = []

@@ -345,18 +345,20 @@ def test_a_lane_that_is_left_out_does_not_look(memory: RecallMemory) -> None:
 
 
 def test_what_the_first_hits_name_is_looked_for_too(memory: RecallMemory) -> None:
-    memory.turn("At last I went sailing with Rosalind", "one")
-    for number in range(30):
-        memory.turn(f"nothing special on day {number}", "one")
-    aboard = memory.turn("The boat belongs to Rosalind and her cousin", "two")
-    for number in range(30):
-        memory.turn(f"another quiet evening, number {number}", "two")
-    answer = memory.ask("Who went sailing?")
-    assert answer[0].content == "At last I went sailing with Rosalind"
-    found = {hit.citation: hit for hit in answer}
-    assert found[str(aboard.citation)].scores == {"related": 1.0}
-    assert "also looked for what the first hits name: Rosalind" in answer.understood
-    assert str(aboard.citation) not in {hit.citation for hit in memory.ask("Who went sailing?", lanes="lexical,graph")}
+    memory.turn("Yesterday we went sailing with Rosalind, sailing all day", "one")
+    for number in range(12):
+        memory.turn(f"they went on about sailing for {number} hours", f"talk-{number}")
+    long = "there is a lot of rope and varnish and paper work in it, and nobody helps with any of that " * 3
+    aboard = memory.turn(f"about sailing: {long}, but the boat belongs to Rosalind", "two")
+    with_names, without = memory.ask("Who went sailing?"), memory.ask("Who went sailing?", lanes="lexical,graph")
+    assert "also looked for what the first hits name: Rosalind" in with_names.understood
+    found, plain = (
+        next(hit for hit in answer if hit.citation == str(aboard.citation)) for answer in (with_names, without)
+    )
+    assert found.scores["related"] == 1.0
+    assert "related" not in plain.scores
+    assert found.score > plain.score
+    assert not any("also looked" in told for told in without.understood)
 
 
 def test_a_name_in_the_question_or_in_most_events_leads_nowhere(memory: RecallMemory) -> None:

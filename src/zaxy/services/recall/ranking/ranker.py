@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping
-from dataclasses import dataclass
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass, replace
 from typing import Final
 
 import numpy as np
@@ -14,10 +14,11 @@ from zaxy.projections.forward.flags import Flag
 from zaxy.projections.forward.passages import Passages
 from zaxy.projections.protocols import TermStatistics
 from zaxy.projections.search.bm25 import inverse_document_frequency
+from zaxy.services.recall.inference import FIRST_EVENTS
 from zaxy.services.recall.ranking.features import Evidence, features, fused
 from zaxy.services.recall.ranking.reading import Reading
 from zaxy.services.recall.ranking.views import Array, spill
-from zaxy.services.recall.ranking.weights import ASSISTANT, PEOPLE, TOLD_LANES, weights_for
+from zaxy.services.recall.ranking.weights import ASSISTANT, LANE_WEIGHTS, PEOPLE, weights_for
 
 CONTEXT: Final = 8
 """How many neighbours on each side of a candidate are read: two that become candidates, with six of their own."""
@@ -39,6 +40,7 @@ class Ranking:
         shape: Which weights counted: ``people`` or ``assistant``.
         columns: Every feature by name; each column has a value for each of ``refs``.
         weights: What each feature counted.
+        rows: Which row of the passages each of ``refs`` is.
     """
 
     refs: tuple[EventRef, ...]
@@ -46,6 +48,12 @@ class Ranking:
     shape: str
     columns: Mapping[str, Array]
     weights: Mapping[str, float]
+    rows: NDArray[np.int64]
+
+    def shares(self, name: str) -> dict[EventRef, float]:
+        """Return a feature by event, where it says anything."""
+        column = self.columns[name].tolist()
+        return {ref: round(value, 6) for ref, value in zip(self.refs, column, strict=True) if value > 0}
 
     def told(self) -> tuple[str, ...]:
         """Return in a short sentence which weights counted."""
@@ -85,7 +93,7 @@ def rank(
     pool: NDArray[np.bool_],
     *,
     reading: Reading,
-    terms: Collection[str],
+    terms: Sequence[str],
     figures: TermStatistics,
     cosines: Array | None,
     lanes: Mapping[str, Mapping[EventRef, float]],
@@ -101,11 +109,10 @@ def rank(
         cosines: Similarity of each row's vector with the question's, NaN where it has none; None without vectors.
         lanes: Scores of the lanes that count as they are.
     """
-    weights = np.array(
-        [inverse_document_frequency(figures.documents, figures.frequencies.get(term, 0)) for term in terms], np.float32
-    )
+    weights = _rarity(terms, figures)
     mean = figures.tokens / figures.documents if figures.documents else 1.0
-    told = {name: _column(passages, lanes[name]) for name in TOLD_LANES if name in lanes}
+    told = {name: _column(passages, lanes[name]) for name in LANE_WEIGHTS if name in lanes}
+    told["related"] = np.zeros(len(passages.seq), np.float32)
     evidence = Evidence(passages, pool, weights, mean, cosines, told)
     columns = features(evidence, reading)
     shape = shape_of(passages, pool)
@@ -121,14 +128,48 @@ def rank(
         shape,
         {name: column[rows] for name, column in columns.items()},
         counted,
+        rows,
     )
+
+
+def follow(ranking: Ranking, counts: Array, terms: Sequence[str], figures: TermStatistics) -> Ranking:
+    """Return the ranking with the feature ``related``: which share of more terms an event holds, by their rarity.
+
+    The events that brought the terms up hold them all; for the first four it is no news and stays 0.
+
+    Args:
+        ranking: The pool in order.
+        counts: Shape (rows of the passages, terms): how often each term stands there.
+        terms: What is looked for as well.
+        figures: Of the whole corpus, for these terms.
+    """
+    weights = _rarity(terms, figures)
+    held = (counts[ranking.rows] > 0).astype(np.float32)
+    share = held @ (weights / max(float(weights.sum()), 1e-9))
+    share[:FIRST_EVENTS] = 0.0
+    scores = np.round(
+        np.array(ranking.scores) + ranking.weights.get("related", 0.0) * share.astype(np.float64), _DIGITS
+    )
+    order = sorted(range(len(scores)), key=lambda place: (-scores[place], ranking.refs[place]))
+    return replace(
+        ranking,
+        refs=tuple(ranking.refs[place] for place in order),
+        scores=tuple(scores[order].tolist()),
+        columns={**{name: column[order] for name, column in ranking.columns.items()}, "related": share[order]},
+        rows=ranking.rows[order],
+    )
+
+
+def _rarity(terms: Sequence[str], figures: TermStatistics) -> Array:
+    frequencies = (figures.frequencies.get(term, 0) for term in terms)
+    return np.array([inverse_document_frequency(figures.documents, often) for often in frequencies], np.float32)
 
 
 def exact_order(scores: Mapping[EventRef, float]) -> Ranking:
     """Return what the verbatim lane alone found, in the order of its scores; no other feature counts."""
     ordered = sorted(scores.items(), key=lambda item: (-item[1], item[0]))
     refs, scored = tuple(ref for ref, _ in ordered), tuple(score for _, score in ordered)
-    return Ranking(refs, scored, "", {}, {})
+    return Ranking(refs, scored, "", {}, {}, np.zeros(0, np.int64))
 
 
 def shape_of(passages: Passages, pool: NDArray[np.bool_]) -> str:

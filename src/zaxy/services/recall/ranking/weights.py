@@ -17,9 +17,6 @@ ASSISTANT: Final = "assistant"
 LANE_WEIGHTS: Final = {"graph": 1.5, "verbatim": 2.0}
 """What the score of a lane counts. Set by hand: the conversations state no facts, and nobody asks them verbatim."""
 
-TOLD_LANES: Final = (*LANE_WEIGHTS, "related")
-"""The lanes whose score is a feature as it is."""
-
 _WITH: Final = "with_vectors"
 _WITHOUT: Final = "without_vectors"
 

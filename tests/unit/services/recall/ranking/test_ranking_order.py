@@ -20,7 +20,7 @@ from zaxy.projections.search.analysis import analyzer
 from zaxy.projections.selection import Selection
 from zaxy.services.recall.ranking.ranker import Ranking, candidates, exact_order, rank, shape_of
 from zaxy.services.recall.ranking.reading import Reading
-from zaxy.services.recall.ranking.weights import ASSISTANT, PEOPLE, TOLD_LANES, weights_for
+from zaxy.services.recall.ranking.weights import ASSISTANT, LANE_WEIGHTS, PEOPLE, weights_for
 from zaxy.testing.projections import positions_after
 from zaxy.vocabulary.model import Meaning
 from zaxy.vocabulary.registry import extract
@@ -155,7 +155,7 @@ def test_who_talks_decides_which_weights_count(loom: Eventloom, speakers: tuple[
 @pytest.mark.parametrize("shape", [PEOPLE, ASSISTANT])
 @pytest.mark.parametrize("vectors", [True, False])
 def test_every_weight_belongs_to_a_feature(loom: Eventloom, shape: str, vectors: bool) -> None:
-    columns = set(Talk(loom).ask("violin").columns) | set(TOLD_LANES)
+    columns = set(Talk(loom).ask("violin").columns) | set(LANE_WEIGHTS)
     columns |= {"vector", "vector_beside", "vector_stretch"} if vectors else set()
     weights: Mapping[str, float] = weights_for(shape, vectors=vectors)
     assert set(weights) == columns
