@@ -3,7 +3,8 @@
 Every conversation is remembered through the public API, once in a loom of its own and once in a loom that pools all of
 its shape; recall computes the features of each question's candidates; a linear model is fitted so that the
 turns that answer get the largest share of a softmax over the candidates. What it reaches is measured
-on conversations that were left out. The fit has no chance in it: the same files give the same weights.
+on conversations that were left out. The fit has no chance in it: the same files give the same weights. (Which events
+``related`` begins with, the weights in force decide.)
 """
 
 from __future__ import annotations

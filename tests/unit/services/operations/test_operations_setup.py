@@ -108,7 +108,7 @@ def test_a_loom_gets_a_key_outside_of_it_that_only_its_owner_can_read(tmp_path: 
     assert done.public_key.startswith(f"zaxy-loom/{done.loom_id}+")
     assert done.warnings == ()
     assert done.public_key not in key.read_text()
-    secret = key.read_bytes().strip().rpartition(b"+")[2]
+    secret = key.read_bytes().strip().split(b"+", 4)[4]  # base64 may hold a plus
     assert secret not in b"".join(path.read_bytes() for path in tmp_path.rglob("*") if path.is_file())
 
 
