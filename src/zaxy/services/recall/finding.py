@@ -130,7 +130,7 @@ class Finder:
         self._run(found, question, LEXICAL, words)
         self._run(found, question, GRAPH, facts)
         self._run(found, question, VERBATIM, exact)
-        self._find_near(found, question)
+        self._find_near(found, question, min(pool, VECTOR_CANDIDATES))
         found.whole = len(found.lanes.get(LEXICAL, ())) < pool
         return found
 
@@ -142,7 +142,7 @@ class Finder:
         except UnavailableError as error:
             found.failed.append(f"the {name} lane did not run: {error}")
 
-    def _find_near(self, found: Found, question: Question) -> None:
+    def _find_near(self, found: Found, question: Question, limit: int) -> None:
         if VECTOR not in question.lanes:
             return
         reason = self._vectors.reason or self._none_yet()
@@ -152,7 +152,7 @@ class Finder:
 
         def near() -> Mapping[EventRef, float]:
             found.query_vector = self._vectors.embed_query(question.text.encode("utf-8", "replace").decode())
-            near = self._vectors.search(found.query_vector, question.selection.sessions, VECTOR_CANDIDATES)
+            near = self._vectors.search(found.query_vector, question.selection.sessions, limit)
             return {candidate.ref: candidate.score for candidate in near if candidate.score >= NEAR_ENOUGH}
 
         self._run(found, question, VECTOR, near)

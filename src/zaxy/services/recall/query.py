@@ -32,7 +32,7 @@ _POOL: Final = 100
 _POOL_A_HIT: Final = 3
 _POOL_GROWTH: Final = 6
 _LARGEST_POOL: Final = 2_000
-_ANCHOR_POOL: Final = 50
+_ANCHOR_POOL: Final = 20
 _DAY_MICROSECONDS: Final = 86_400_000_000
 
 AnyTier = Tier[Any, Any, Any]
