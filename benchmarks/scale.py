@@ -20,6 +20,7 @@ import tempfile
 import time
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
+from itertools import chain, islice
 from pathlib import Path
 from typing import Final
 
@@ -63,15 +64,18 @@ class Repeating:
         return self._model.embed_query(text)
 
 
-def told_over(events: int, sessions: int) -> Iterator[Told]:
-    """Yield the history: after the first twenty thousand events their texts again, at later times.
+def told_over(events: int, sessions: int, texts: int) -> Iterator[Told]:
+    """Yield the history; each session is one stretch of time, as conversations are.
 
-    Each session is one stretch of time, as conversations are; the texts of one follow each other.
+    Args:
+        events: How many events.
+        sessions: Over how many sessions.
+        texts: After so many events their texts come again, at later times.
     """
-    texts = [one.draft for one in history(min(events, _TEXTS), sessions=1)]
+    drafts = chain.from_iterable(history(texts, sessions=1) for _ in range(-(-events // texts)))
     step = 10 * 365 * 86_400 / events
-    for number in range(events):
-        draft = texts[number % len(texts)]
+    for number, one in enumerate(islice(drafts, events)):
+        draft = one.draft
         moment = time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(1_420_070_400 + number * step))
         payload = {**draft.payload, "occurred_at": moment}
         yield Told(f"talk-{number * sessions // events:06d}", replace(draft, payload=payload, key=None))
@@ -82,7 +86,7 @@ def build(folder: Path, *, events: int, sessions: int, vectors: bool) -> None:
     started = time.perf_counter()
     with Memory(_settings(folder, vectors)) as memory:
         batch: dict[str, list[Told]] = {}
-        for number, one in enumerate(told_over(events, sessions), 1):
+        for number, one in enumerate(told_over(events, sessions, _TEXTS if vectors else events), 1):
             batch.setdefault(one.session_id, []).append(one)
             if number % _BATCH == 0 or number == events:
                 for session_id, part in batch.items():
