@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from zaxy.projections.forward.passages import Passages
     from zaxy.services.recall.ranking.views import Array
 
-VECTOR_CANDIDATES: Final = 100
+VECTOR_CANDIDATES: Final = 50
 _EXACT_CANDIDATES: Final = 100
 NEAR_ENOUGH: Final = 0.2
 """Of the bundled model: texts of different conversations have cosines around 0.12, answers around 0.41."""
