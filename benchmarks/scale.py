@@ -101,9 +101,8 @@ def build(folder: Path, *, events: int, sessions: int, vectors: bool) -> None:
             assert model is not None, memory.chosen_embedder.reason
             memory.chosen_embedder = Chosen(Repeating(model))
             made = memory.embed()
-            print(
-                f"{made:,} vectors in {time.perf_counter() - projected:,.0f} s ({min(events, _TEXTS):,} different texts)"
-            )
+            took = time.perf_counter() - projected
+            print(f"{made:,} vectors in {took:,.0f} s, {min(events, _TEXTS):,} different texts")
 
 
 def _settings(folder: Path, vectors: bool) -> Settings:
