@@ -29,18 +29,26 @@ if TYPE_CHECKING:
 
 CUTS_EACH = 200
 """Cuts for each life of a log: to make one costs as much as some fifty cuts."""
+FEW_CUTS_EACH = 40
+"""The same for a sample: ten lives would leave it to chance how many of its cuts lose pages."""
 
 
 def cut_power(
-    cases: range, folder: Path, seed: int, *, syncs: bool = True, policy: FsyncPolicy = FsyncPolicy.ALWAYS
+    cases: range,
+    folder: Path,
+    seed: int,
+    *,
+    syncs: bool = True,
+    policy: FsyncPolicy = FsyncPolicy.ALWAYS,
+    each: int = CUTS_EACH,
 ) -> Counter[str]:
     """Cut the power so many times, in as many lives of a log as that takes, and count what was recovered from."""
     found: Counter[str] = Counter()
     recovery = Recovery(folder / "left")
     number, life = -1, None
     for case in cases:
-        if life is None or case // CUTS_EACH != number:
-            number = case // CUTS_EACH
+        if life is None or case // each != number:
+            number = case // each
             if life is not None:
                 clear(str(folder / "life"))
             life = lived(Random(f"{seed}:{number}"), Life(folder / "life", syncs=syncs, policy=policy), recovery)
@@ -61,9 +69,10 @@ def test_after_any_cut_of_the_power_what_was_acknowledged_is_there_and_the_log_g
     chance: Random, scale: Scale, figure: Figure
 ) -> None:
     cuts, seed = scale.pick(sample=2_000, full=1_000_000), chance.getrandbits(32)
-    found = shared_out(cuts, lambda cases, folder: cut_power(cases, folder, seed))
-    assert found[LOST_PAGES] > cuts // 1_000  # in ten lives of a log, chance lets few or many calls lose pages
-    assert found[TORN_LINE] > cuts // 1_000  # in ten lives of a log, chance lets few or many calls lose pages
+    each = scale.pick(sample=FEW_CUTS_EACH, full=CUTS_EACH)
+    found = shared_out(cuts, lambda cases, folder: cut_power(cases, folder, seed, each=each))
+    assert found[LOST_PAGES] > cuts // 100
+    assert found[TORN_LINE] > cuts // 100
     figure(
         f"{cuts:,} cuts of the power: 0 acknowledged events lost, 0 sound logs called damaged; set aside: "
         f"{found[TORN_LINE]:,} torn last lines, {found[LOST_PAGES]:,} batches with lost pages before whole lines"
@@ -77,8 +86,9 @@ def test_a_log_that_is_synced_seldom_loses_its_end_and_is_never_called_damaged(
     policy: FsyncPolicy, chance: Random, scale: Scale, figure: Figure
 ) -> None:
     cuts, seed = scale.pick(sample=1_000, full=20_000), chance.getrandbits(32)
-    found = shared_out(cuts, lambda cases, folder: cut_power(cases, folder, seed, policy=policy))
-    assert found[LOST_PAGES] > cuts // 1_000  # in ten lives of a log, chance lets few or many calls lose pages
+    each = scale.pick(sample=FEW_CUTS_EACH, full=CUTS_EACH)
+    found = shared_out(cuts, lambda cases, folder: cut_power(cases, folder, seed, policy=policy, each=each))
+    assert found[LOST_PAGES] > cuts // 100
     figure(f"{cuts:,} cuts with fsync={policy}: 0 sound logs called damaged, every cut tail kept and told of")
 
 
