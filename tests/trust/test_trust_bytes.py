@@ -137,7 +137,7 @@ def test_a_flipped_bit_is_found_without_the_side_index_too(
 ) -> None:
     subject = Subject(tmp_path, indexed=False)
     total = 8 * len(subject.content)
-    bits = chosen(total, scale.pick(sample=1_000, full=50_000), chance.getrandbits(32))
+    bits = chosen(total, scale.pick(sample=1_000, full=100_000), chance.getrandbits(32))
     bits += range(total - 8, total)  # of the last newline
     found = shared_out(len(bits), flipping(bits, indexed=False))
     assert found.total() == len(bits)
