@@ -8,19 +8,35 @@ if TYPE_CHECKING:
     from zaxy.eventloom.event import Draft, Event
     from zaxy.eventloom.log import EventLog
     from zaxy.fabric import MemoryFabric
+    from zaxy.services.governance.editable import Editable, parse_editable, render_editable
     from zaxy.services.recall.results import Answer, Hit, Packet
 
 __version__ = "4.0.0.dev0"
-__all__ = ["Answer", "Draft", "Event", "EventLog", "Hit", "MemoryFabric", "Packet", "__version__"]
+__all__ = [
+    "Answer",
+    "Draft",
+    "Editable",
+    "Event",
+    "EventLog",
+    "Hit",
+    "MemoryFabric",
+    "Packet",
+    "__version__",
+    "parse_editable",
+    "render_editable",
+]
 
 _HOMES = {
     "Answer": "zaxy.services.recall.results",
     "Draft": "zaxy.eventloom.event",
+    "Editable": "zaxy.services.governance.editable",
     "Event": "zaxy.eventloom.event",
     "EventLog": "zaxy.eventloom.log",
     "Hit": "zaxy.services.recall.results",
     "MemoryFabric": "zaxy.fabric",
     "Packet": "zaxy.services.recall.results",
+    "parse_editable": "zaxy.services.governance.editable",
+    "render_editable": "zaxy.services.governance.editable",
 }
 
 

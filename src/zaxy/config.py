@@ -13,8 +13,9 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final
 
-from zaxy.errors import InvalidInputError, NotFoundError
+from zaxy.errors import InvalidInputError
 from zaxy.ids import check_session_id
+from zaxy.setting_values import choice, flag, number, pairs, secret, share
 
 LOCAL_PROFILE: Final = ".env.local"
 DEFAULT_LOOM: Final = ".eventloom"
@@ -22,6 +23,9 @@ DEFAULT_SESSION: Final = "default"
 FSYNC_POLICIES: Final = ("always", "interval", "off")
 RERANKER_PROVIDERS: Final = ("none", "lexical", "http", "openai")
 EMBEDDING_PROVIDERS: Final = ("auto", "hash", "openai", "local-http", "sentence-transformers", "none")
+AUTONOMY_TIERS: Final = ("propose_only", "require_review", "auto_with_rollback")
+EVOLUTION_OPERATIONS: Final = ("consolidate", "update", "forget", "rule_generate", "promote")
+SOURCE_CLASSES: Final = ("human", "agent", "tool", "import", "derived")
 
 _FROM_PROFILE: Final = frozenset(
     {
@@ -35,9 +39,6 @@ _FROM_PROFILE: Final = frozenset(
     }
 )
 _INSIDE_PROJECT: Final = frozenset({"EVENTLOOM_PATH", "EMBEDDED_GRAPH_PATH"})
-_YES: Final = frozenset({"1", "true", "yes", "on"})
-_NO: Final = frozenset({"0", "false", "no", "off", ""})
-_LONGEST_NUMBER: Final = 18
 _LARGEST_PROFILE_BYTES: Final = 64 * 1024
 
 
@@ -94,6 +95,28 @@ class RerankerSettings:
 
 
 @dataclass(frozen=True, slots=True)
+class EvolutionSettings:
+    """How far the memory may change itself. None of it is taken from a project's own file.
+
+    Attributes:
+        autonomy_default: The tier of operations that have none of their own (``EVOLUTION_AUTONOMY_DEFAULT``).
+        op_autonomy: Tier by operation (``EVOLUTION_OP_AUTONOMY``, ``update=require_review,promote=propose_only``).
+        confidence_threshold: From which confidence on an operation goes through (``EVOLUTION_CONFIDENCE_THRESHOLD``).
+        op_thresholds: Threshold by operation (``EVOLUTION_OP_THRESHOLDS``, ``update=0.9``).
+        rollback_window_seconds: For how long an agent may roll back without a review
+            (``EVOLUTION_ROLLBACK_WINDOW_SECONDS``).
+        untrusted_sources: Which kinds of sources are not trusted before a review (``EVOLUTION_UNTRUSTED_SOURCES``).
+    """
+
+    autonomy_default: str = "auto_with_rollback"
+    op_autonomy: Mapping[str, str] = field(default_factory=dict)
+    confidence_threshold: float = 0.85
+    op_thresholds: Mapping[str, float] = field(default_factory=dict)
+    rollback_window_seconds: int = 86_400
+    untrusted_sources: frozenset[str] = frozenset({"tool"})
+
+
+@dataclass(frozen=True, slots=True)
 class Settings:
     """Everything that can be set from outside.
 
@@ -118,8 +141,11 @@ class Settings:
         forgetting_enabled: Whether payloads can be sealed so that they can be forgotten (``FORGETTING_ENABLED``).
         forgetting_kek_path: File of the key-encryption key (``FORGETTING_KEK_PATH``); None puts it beside the vault,
             in the state folder.
+        capture_forgettable: Whether everything that importers and hooks record is sealed so that it can be forgotten
+            (``CAPTURE_FORGETTABLE``).
         embedding: Where vectors come from.
         reranker: What looks at the first hits once more.
+        evolution: How far the memory may change itself.
     """
 
     eventloom_path: Path = Path(DEFAULT_LOOM)
@@ -136,10 +162,12 @@ class Settings:
     state_path: Path | None = None
     checkpoint_events: int = 1_000
     checkpoint_seconds: int = 300
-    forgetting_enabled: bool = False
+    forgetting_enabled: bool = True
     forgetting_kek_path: Path | None = None
+    capture_forgettable: bool = False
     embedding: EmbeddingSettings = EmbeddingSettings()
     reranker: RerankerSettings = RerankerSettings()
+    evolution: EvolutionSettings = field(default_factory=EvolutionSettings)
 
     @property
     def embedded_graph_path(self) -> Path:
@@ -202,36 +230,38 @@ def load_settings(
         session_id=check_session_id(thread),
         projection_backend=projection_backend or values.get("PROJECTION_BACKEND", "embedded"),
         graph_path=(here if "EMBEDDED_GRAPH_PATH" in set_outside else base) / graph_path if graph_path else None,
-        query_default_limit=_number(values, "QUERY_DEFAULT_LIMIT", 10, low=1, high=1_000),
-        context_verbatim_enabled=_flag({"CONTEXT_VERBATIM_ENABLED": "true", **values}, "CONTEXT_VERBATIM_ENABLED"),
-        context_verbatim_slots=_number(values, "CONTEXT_VERBATIM_SLOTS", 1, low=0, high=20),
-        fsync=_choice(values, "EVENTLOOM_FSYNC", "always", FSYNC_POLICIES),
-        max_event_bytes=_number(values, "EVENTLOOM_MAX_EVENT_BYTES", 1024 * 1024, low=1_024, high=32 * 1024 * 1024),
+        query_default_limit=number(values, "QUERY_DEFAULT_LIMIT", 10, low=1, high=1_000),
+        context_verbatim_enabled=flag({"CONTEXT_VERBATIM_ENABLED": "true", **values}, "CONTEXT_VERBATIM_ENABLED"),
+        context_verbatim_slots=number(values, "CONTEXT_VERBATIM_SLOTS", 1, low=0, high=20),
+        fsync=choice(values, "EVENTLOOM_FSYNC", "always", FSYNC_POLICIES),
+        max_event_bytes=number(values, "EVENTLOOM_MAX_EVENT_BYTES", 1024 * 1024, low=1_024, high=32 * 1024 * 1024),
         search_language=values.get("SEARCH_LANGUAGE", "english").lower(),
-        admin_token=_secret(values, "MCP_ADMIN_TOKEN"),
+        admin_token=secret(values, "MCP_ADMIN_TOKEN"),
         state_path=state_folder(outside),
-        checkpoint_events=_number(values, "EVENTLOOM_CHECKPOINT_EVENTS", 1_000, low=0, high=10_000_000),
-        checkpoint_seconds=_number(values, "EVENTLOOM_CHECKPOINT_SECONDS", 300, low=0, high=31_536_000),
-        forgetting_enabled=_flag(values, "FORGETTING_ENABLED"),
+        checkpoint_events=number(values, "EVENTLOOM_CHECKPOINT_EVENTS", 1_000, low=0, high=10_000_000),
+        checkpoint_seconds=number(values, "EVENTLOOM_CHECKPOINT_SECONDS", 300, low=0, high=31_536_000),
+        forgetting_enabled=flag({"FORGETTING_ENABLED": "true", **values}, "FORGETTING_ENABLED"),
         forgetting_kek_path=here / kek_path if (kek_path := set_outside.get("FORGETTING_KEK_PATH")) else None,
+        capture_forgettable=flag(set_outside, "CAPTURE_FORGETTABLE"),
         embedding=_embedding(set_outside),
         reranker=_reranker(set_outside),
+        evolution=_evolution(set_outside),
     )
 
 
 def _embedding(values: Mapping[str, str]) -> EmbeddingSettings:
     default = EmbeddingSettings()
-    provider = _choice(values, "EMBEDDING_PROVIDER", default.provider, EMBEDDING_PROVIDERS)
+    provider = choice(values, "EMBEDDING_PROVIDER", default.provider, EMBEDDING_PROVIDERS)
     return EmbeddingSettings(
-        enabled=_flag({"EMBEDDING_ENABLED": "true", **values}, "EMBEDDING_ENABLED"),
+        enabled=flag({"EMBEDDING_ENABLED": "true", **values}, "EMBEDDING_ENABLED"),
         provider=provider,
-        dimension=_number(values, "EMBEDDING_DIMENSION", 0, low=1, high=8_192) or None,
-        openai_api_key=_secret(values, "OPENAI_API_KEY") if provider == "openai" else None,
+        dimension=number(values, "EMBEDDING_DIMENSION", 0, low=1, high=8_192) or None,
+        openai_api_key=secret(values, "OPENAI_API_KEY") if provider == "openai" else None,
         openai_model=values.get("OPENAI_EMBEDDING_MODEL", default.openai_model),
         openai_base_url=values.get("OPENAI_BASE_URL", default.openai_base_url),
         http_url=values.get("EMBEDDING_HTTP_URL"),
         http_model=values.get("EMBEDDING_HTTP_MODEL"),
-        http_api_key=_secret(values, "EMBEDDING_HTTP_API_KEY") if provider == "local-http" else None,
+        http_api_key=secret(values, "EMBEDDING_HTTP_API_KEY") if provider == "local-http" else None,
         sentence_transformer_model=values.get(
             "EMBEDDING_SENTENCE_TRANSFORMER_MODEL", default.sentence_transformer_model
         ),
@@ -239,14 +269,38 @@ def _embedding(values: Mapping[str, str]) -> EmbeddingSettings:
 
 
 def _reranker(values: Mapping[str, str]) -> RerankerSettings:
-    provider = _choice(values, "RERANKER_PROVIDER", "none", RERANKER_PROVIDERS)
+    provider = choice(values, "RERANKER_PROVIDER", "none", RERANKER_PROVIDERS)
     return RerankerSettings(
         provider=provider,
         url=values.get("RERANKER_URL"),
         model=values.get("RERANKER_MODEL"),
-        api_key=_secret(values, "RERANKER_API_KEY") if provider in ("http", "openai") else None,
-        candidates=_number(values, "RERANKER_CANDIDATES", 50, low=1, high=1_000),
-        timeout_seconds=_number(values, "RERANKER_TIMEOUT_SECONDS", 2, low=1, high=600),
+        api_key=secret(values, "RERANKER_API_KEY") if provider in ("http", "openai") else None,
+        candidates=number(values, "RERANKER_CANDIDATES", 50, low=1, high=1_000),
+        timeout_seconds=number(values, "RERANKER_TIMEOUT_SECONDS", 2, low=1, high=600),
+    )
+
+
+def _evolution(values: Mapping[str, str]) -> EvolutionSettings:
+    default = EvolutionSettings()
+    tiers = pairs(values, "EVOLUTION_OP_AUTONOMY", EVOLUTION_OPERATIONS)
+    for tier in tiers.values():
+        choice({"EVOLUTION_OP_AUTONOMY": tier}, "EVOLUTION_OP_AUTONOMY", tier, AUTONOMY_TIERS)
+    thresholds = pairs(values, "EVOLUTION_OP_THRESHOLDS", EVOLUTION_OPERATIONS)
+    told = values.get("EVOLUTION_UNTRUSTED_SOURCES", "tool").split(",")
+    sources = [source.strip() for source in told if source.strip() not in ("", "none")]
+    for source in sources:
+        choice({}, "EVOLUTION_UNTRUSTED_SOURCES", source, SOURCE_CLASSES)
+    return EvolutionSettings(
+        autonomy_default=choice(values, "EVOLUTION_AUTONOMY_DEFAULT", default.autonomy_default, AUTONOMY_TIERS),
+        op_autonomy=tiers,
+        confidence_threshold=share(
+            values.get("EVOLUTION_CONFIDENCE_THRESHOLD", "0.85"), "EVOLUTION_CONFIDENCE_THRESHOLD"
+        ),
+        op_thresholds={op: share(value, "EVOLUTION_OP_THRESHOLDS") for op, value in thresholds.items()},
+        rollback_window_seconds=number(
+            values, "EVOLUTION_ROLLBACK_WINDOW_SECONDS", default.rollback_window_seconds, low=0, high=315_360_000
+        ),
+        untrusted_sources=frozenset(sources),
     )
 
 
@@ -286,45 +340,6 @@ def project_folder(start: Path) -> Path:
     except (OSError, RuntimeError):  # a folder that cannot be looked into, no home
         return start
     return start
-
-
-def _number(values: Mapping[str, str], name: str, default: int, *, low: int, high: int) -> int:
-    text = values.get(name)
-    if text is None:
-        return default
-    if len(text) > _LONGEST_NUMBER or not text.strip().isdecimal() or not low <= int(text) <= high:
-        raise InvalidInputError(f"{name} is {text[:40]!r}", remedy=f"set it to a number from {low:,} to {high:,}")
-    return int(text)
-
-
-def _flag(values: Mapping[str, str], name: str) -> bool:
-    text = values.get(name, "false").strip().lower()
-    if text not in _YES | _NO:
-        raise InvalidInputError(f"{name} is {text[:40]!r}", remedy="set it to true or false")
-    return text in _YES
-
-
-def _choice(values: Mapping[str, str], name: str, default: str, choices: tuple[str, ...]) -> str:
-    text = values.get(name, default)
-    if text not in choices:
-        raise InvalidInputError(f"{name} is {text[:40]!r}", remedy=f"set it to one of {', '.join(choices)}")
-    return text
-
-
-def _secret(values: Mapping[str, str], name: str) -> str | None:
-    """Return a secret: the variable itself, else what the file that its ``*_FILE`` twin names holds."""
-    if name in values:
-        return values[name]
-    path = values.get(f"{name}_FILE")
-    if path is None:
-        return None
-    try:
-        secret = Path(path).read_text(encoding="utf-8").strip()
-    except (OSError, UnicodeDecodeError) as error:
-        raise NotFoundError(f"{name}_FILE names {path}, which cannot be read", remedy="name a readable file") from error
-    if not secret:
-        raise InvalidInputError(f"{name}_FILE names {path}, which is empty", remedy="write the secret into it")
-    return secret
 
 
 def _read_profile(folder: Path) -> dict[str, str]:

@@ -2,33 +2,37 @@
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from functools import partial
+from dataclasses import replace
 from pathlib import Path
 from types import TracebackType
-from typing import Any, TypeVar
+from typing import TYPE_CHECKING, Any
 
 from zaxy.clock import Clock
 from zaxy.config import Settings, load_settings
 from zaxy.eventloom.event import Draft, Event
 from zaxy.eventloom.log import as_draft
+from zaxy.fabric_governance import GovernedMemory
 from zaxy.ids import check_session_id
 from zaxy.memory import Memory
 from zaxy.projections.background import BackgroundCatchup
 from zaxy.projections.vectors.background import BackgroundFilling
 from zaxy.services.capture.sink import LoomSink
+from zaxy.services.governance.attribution import refuse_governed
 from zaxy.services.governance.invalidation import Invalidated
 from zaxy.services.operations.inspection import LoomStatus
 from zaxy.services.operations.projection_status import ProjectionStatus
 from zaxy.services.recall.question import Filters, NamesArgument
 from zaxy.services.recall.results import Answer, Packet
 
+if TYPE_CHECKING:
+    from zaxy.services.governance.forgetting_plan import Plan
+    from zaxy.services.governance.forgetting_receipt import Receipt
+
 Progress = Callable[[int, int | None], None]
-ResultT = TypeVar("ResultT")
 
 
-class MemoryFabric:
+class MemoryFabric(GovernedMemory):
     """Memory for agents, for ``asyncio``.
 
     An event that `append` returned is on disk, and every later query sees it. Any number of processes may use one loom.
@@ -73,21 +77,24 @@ class MemoryFabric:
         self.memory = Memory(settings, clock=clock)
         self._background = BackgroundCatchup(self.memory.catchup)
         self._filling = BackgroundFilling(lambda: self.memory.vectors)
-        self.memory.sink = LoomSink(self.memory.loom, self._note)
+        self.memory.sink = LoomSink(self.memory.loom, self.noted, forgettable=settings.capture_forgettable)
         self._filling.note()
 
-    def _note(self, events: int) -> None:
-        """Let the stores take in what was recorded, in the background."""
+    def noted(self, events: int) -> None:
+        """Let the stores take in what was recorded through `memory`, in the background.
+
+        The calls of this class tell it themselves; who calls a service of ``memory`` tells it here.
+
+        Args:
+            events: How many events that were, about.
+        """
         self._background.note(events)
         self._filling.note()
-
-    async def _run(self, call: Callable[..., ResultT], *arguments: Any, **named: Any) -> ResultT:
-        return await asyncio.to_thread(partial(call, *arguments, **named))
 
     def _session(self, session_id: str | None) -> str:
         return self.memory.settings.session_id if session_id is None else check_session_id(session_id)
 
-    async def append(
+    async def append(  # noqa: PLR0913 -- a public call with names; each is a part of the event
         self,
         event_type: str,
         actor: str,
@@ -97,6 +104,10 @@ class MemoryFabric:
         key: str | None = None,
         parent_event_id: str | None = None,
         caused_by: Sequence[str] = (),
+        forgettable: bool = False,
+        derives_from: Sequence[str] = (),
+        untrusted: bool = False,
+        source: str = "agent",
     ) -> Event:
         """Record one event. On return it is on disk.
 
@@ -108,15 +119,22 @@ class MemoryFabric:
             key: Idempotency key ``<source>:<id>``; if the log holds it, its event is returned and nothing is written.
             parent_event_id: Id of the event this one answers or belongs to.
             caused_by: Ids of the events that led to this one.
+            forgettable: Whether the payload is sealed under a key of its own, so that it can be forgotten for good.
+            derives_from: Citations of the events that it was made from; what is untrusted of them labels it too.
+            untrusted: Whether it states no facts until somebody reviewed it.
+            source: What stands behind it: ``human``, ``agent``, ``tool``, ``import`` or ``derived``.
 
         Raises:
-            InvalidInputError: The event cannot be sealed; the message names the place.
+            InvalidInputError: The event cannot be sealed; the message names the place. Or its type is one that only
+                the memory's own commands record.
             WriteFailedError: The disk refused; nothing was written.
             DurabilityUnknownError: The sync failed.
             LogDamagedError: The log is corrupt and therefore read-only.
             BusyError: Another process held the log for too long.
         """
-        draft = Draft(event_type, actor, payload if payload is not None else {}, key, parent_event_id, tuple(caused_by))
+        origin = await self._run(self._origin, source, derives_from, untrusted=untrusted)
+        told, causes = payload if payload is not None else {}, tuple(caused_by)
+        draft = Draft(event_type, actor, told, key, parent_event_id, causes, origin, forgettable)
         return (await self._commit([draft], session_id))[0]
 
     async def append_batch(
@@ -137,8 +155,13 @@ class MemoryFabric:
         return await self._commit([as_draft(item) for item in items], session_id)
 
     async def _commit(self, drafts: Sequence[Draft], session_id: str | None) -> list[Event]:
-        outcomes = await self._run(self.memory.loom.commit, self._session(session_id), drafts)
-        self._note(len(outcomes))
+        for draft in drafts:
+            refuse_governed(draft.event_type)
+        known = [
+            draft if draft.origin is not None else replace(draft, origin=self._origin("agent")) for draft in drafts
+        ]
+        outcomes = await self._run(self.memory.loom.commit, self._session(session_id), known)
+        self.noted(len(outcomes))
         return [outcome.event for outcome in outcomes]
 
     async def query(
@@ -198,12 +221,14 @@ class MemoryFabric:
     ) -> list[Event]:
         """Return a session's events in order, each checked against its hash and its predecessor.
 
+        A sealed event is opened; one that was forgotten has ``[FORGOTTEN]`` as its content.
+
         Raises:
             NotFoundError: There is no such session.
             LogDamagedError: A record in the range is bad.
         """
-        log = self.memory.loom.log(self._session(session_id))
-        return await self._run(lambda: list(log.replay(from_seq, to_seq)))
+        log, opener = self.memory.loom.log(self._session(session_id)), self.memory.opener
+        return await self._run(lambda: [opener.open(event) for event in log.replay(from_seq, to_seq)])
 
     async def invalidate(
         self,
@@ -214,6 +239,7 @@ class MemoryFabric:
         reason: str = "",
         actor: str = "user",
         session_id: str | None = None,
+        source: str = "agent",
     ) -> Invalidated:
         """Record that events, or the current statement about an entity, no longer count. On return it is on disk.
 
@@ -224,6 +250,7 @@ class MemoryFabric:
             reason: Why.
             actor: Who says so.
             session_id: The session that the ending is recorded in; None means the default one.
+            source: What stands behind it: ``human`` or ``agent``.
 
         Raises:
             NotFoundError: There is no such event or entity.
@@ -237,9 +264,90 @@ class MemoryFabric:
             entity=entity,
             invalid_at=invalid_at,
             reason=reason,
+            origin=self._origin(source),
         )
-        self._note(1)
+        self.noted(1)
         return done
+
+    async def forget_plan(
+        self,
+        *,
+        citations: Sequence[str] = (),
+        query: str | None = None,
+        actor: str | None = None,
+        before: str | None = None,
+        session_id: str | None = None,
+    ) -> Plan:
+        """Return what would be forgotten; nothing is. As `ForgettingService.plan`."""
+        return await self._run(
+            self.memory.forgetting.plan,
+            targets=tuple(citations),
+            query=query,
+            actor=actor,
+            before=before,
+            session_id=session_id,
+        )
+
+    async def forget_planned(
+        self, plan: Plan, *, reason: str, actor: str = "zaxy-forgetter", confirmed: bool = True, rotate: bool = False
+    ) -> Receipt:
+        """Forget what a plan holds, for good. As `ForgettingService.forget`; calling it is the confirmation."""
+        return await self._run(
+            self.memory.forgetting.forget,
+            plan,
+            reason=reason,
+            actor=actor,
+            confirmed=confirmed,
+            origin=self._origin("agent"),
+            rotate=rotate,
+        )
+
+    async def verified_forget(
+        self,
+        *,
+        target_seq: int | None = None,
+        target_hash: str | None = None,
+        citation: str | None = None,
+        reason: str,
+        actor: str = "zaxy-forgetter",
+        confidence: float = 1.0,
+        session_id: str | None = None,
+        confirmed: bool = True,
+    ) -> Receipt:
+        """Forget one memory for good, with its corrections and what was made from it. It cannot be undone.
+
+        On return its key is destroyed, and nothing of it is left in any store.
+
+        Args:
+            target_seq: Its number, with ``session_id`` or ``target_hash``.
+            target_hash: Its hash, or at least its first 12 digits; it is compared.
+            citation: Or its citation.
+            reason: Why; it stands in the log in the clear.
+            actor: Who has it done.
+            confidence: Recorded; it never stands for a confirmation.
+            session_id: The session of ``target_seq``; None means the default one where the hash is told.
+            confirmed: That the owner wants it; a program that calls this for somebody else passes what they said.
+
+        Raises:
+            NotFoundError: There is no such event.
+            IntegrityError: It has another hash.
+            ZaxyError: As `ForgettingService.plan` and `ForgettingService.forget`.
+        """
+
+        def forget() -> Receipt:
+            target = self._find(target_seq, target_hash, citation, session_id)
+            service = self.memory.forgetting
+            plan = service.plan(targets=[target])
+            return service.forget(
+                plan,
+                reason=reason,
+                actor=actor,
+                confirmed=confirmed,
+                confidence=confidence,
+                origin=self._origin("agent"),
+            )
+
+        return await self._run(forget)
 
     async def status(self, *, verify: bool = True) -> LoomStatus:
         """Return the state of every session; with ``verify``, every chain is checked.

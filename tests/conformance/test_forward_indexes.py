@@ -20,11 +20,11 @@ from zaxy.projections.forward.passages import Passages, read_passages
 from zaxy.projections.forward.sqlite_index import SqliteForward
 from zaxy.projections.protocols import ForwardReader
 from zaxy.projections.search.analysis import analyzer, search_text
-from zaxy.projections.selection import Names, Selection, knowledge_slices
+from zaxy.projections.selection import Names, Selection
 from zaxy.testing.forward import ForwardContract, endings_in, rows_in, rows_of
-from zaxy.testing.projections import feed
+from zaxy.testing.projections import feed, is_ended, marks_in
 from zaxy.testing.search import say
-from zaxy.vocabulary.model import EventClass, Invalidation, Meaning
+from zaxy.vocabulary.model import VOID, EventClass, Invalidation, Meaning
 
 
 class TestMemoryForward(ForwardContract):
@@ -40,7 +40,13 @@ class TestSqliteForward(ForwardContract):
 SESSIONS = ("one", "two", "t-3")
 WORDS = ("goal", "goals", "ship", "I", "parser?", "yesterday", "Zürich")
 MOMENTS = st.integers(-2, 6)
-ENDS = st.builds(Invalidation, st.sampled_from(SESSIONS), st.integers(1, 12), MOMENTS)
+ENDS = st.builds(
+    Invalidation,
+    st.sampled_from(SESSIONS),
+    st.integers(1, 12),
+    st.sampled_from([VOID, VOID, 3]) | MOMENTS,
+    st.booleans(),
+)
 CHOICES = st.none() | st.lists(
     st.sampled_from(["one", "t*", "?wo", "goal.*", "*.created", "ann", "Ann *", "bob*"]), max_size=2
 ).map(Names.of)
@@ -54,6 +60,7 @@ SELECTIONS = st.builds(
     as_of=st.none() | MOMENTS,
     known_at=st.none() | MOMENTS,
     now=MOMENTS,
+    history=st.sampled_from([False, False, True]),
 )
 REFS = st.lists(st.builds(EventRef, st.sampled_from((*SESSIONS, "absent")), st.integers(1, 14)), max_size=5)
 TERMS = st.lists(st.sampled_from(["goal", "ship", "parser", "i", "januari", "absent"]), max_size=4)
@@ -72,7 +79,7 @@ def meanings_of(draw: st.DrawFn, session: str) -> list[Meaning]:
             event_type=draw(st.sampled_from(["goal.created", "note.made"])),
             actor=draw(st.sampled_from(["ann", "Ann Lee", "bob"])),
             housekeeping=draw(st.integers(0, 4)) == 0,
-            ends=draw(st.lists(ENDS, max_size=2)) if draw(st.booleans()) else (),
+            ends=draw(st.lists(ENDS, max_size=2, unique_by=lambda told: (told.session_id, told.seq))),
         )
         for seq in range(1, draw(st.integers(0, 12)) + 1)
     ]
@@ -87,19 +94,16 @@ def near(refs: list[EventRef], ref: EventRef, radius: int) -> bool:
 
 def is_admitted(meaning: Meaning, everything: list[Meaning], selection: Selection) -> bool:
     """What the selection itself says of one event, given all there is."""
-    event, told = meaning.event, {}
-    for other in everything:
-        for ending in other.extraction.invalidations:
-            if EventRef(ending.session_id, ending.seq) == event.ref:
-                told[other.event.ref] = (ending.moment, other.event.recorded_moment)
-    return selection.admits(
+    event, marks = meaning.event, marks_in(everything).get(meaning.event.ref, ())
+    gone = is_ended(marks, selection.world_moment, selection.known_at)
+    return (selection.history or not gone) and selection.admits(
         event.session_id,
         event.event_type,
         event.actor,
         event.occurred_moment,
         event.recorded_moment,
         housekeeping=False,
-    ) and selection.sees(knowledge_slices(event.recorded_moment, list(told.values())))
+    )
 
 
 def check_columns(

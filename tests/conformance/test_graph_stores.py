@@ -17,7 +17,7 @@ from zaxy.projections.graph.layered import LayeredGraph
 from zaxy.projections.graph.memory import MemoryGraph
 from zaxy.testing.graph import GraphContract, answers_of, plain_tokens
 from zaxy.testing.projections import SECOND, feed, make_event, make_meaning
-from zaxy.vocabulary.model import EntityRef, EntityStatement, Invalidation, Meaning, RelationStatement, Role
+from zaxy.vocabulary.model import VOID, EntityRef, EntityStatement, Invalidation, Meaning, RelationStatement, Role
 
 
 class TestMemoryGraph(GraphContract):
@@ -35,13 +35,15 @@ MOMENTS = st.integers(-3, 6).map(lambda number: number * SECOND)
 ENTITIES = st.builds(
     EntityStatement,
     st.builds(
-        EntityRef, st.sampled_from(["task", "person"]), st.sampled_from(["Ann", "ANN", "fix it", "Fix It", "task"])
+        EntityRef,
+        st.sampled_from(["task", "person", "policy"]),
+        st.sampled_from(["Ann", "ANN", "fix it", "Fix It", "task"]),
     ),
     st.sampled_from(Role),
     st.sampled_from(["", "open"]),
     st.booleans(),
 )
-ENDS = st.builds(Invalidation, st.sampled_from(SESSIONS), st.integers(1, 4), MOMENTS)
+ENDS = st.builds(Invalidation, st.sampled_from(SESSIONS), st.integers(1, 4), st.just(VOID) | MOMENTS, st.booleans())
 
 
 @st.composite
@@ -54,7 +56,9 @@ def meanings_of(draw: st.DrawFn, session: str) -> list[Meaning]:
         links = st.builds(RelationStatement, ends, st.sampled_from(["OWNS", "KNOWS"]), ends, st.booleans())
         relations = draw(st.lists(links, max_size=3)) if entities else []
         endings = draw(st.lists(ENDS, max_size=2))
-        meanings.append(make_meaning(event, *entities, relations=relations, ends=endings))
+        meanings.append(
+            make_meaning(event, *entities, relations=relations, ends=endings, trust=draw(st.integers(0, 4)))
+        )
     return meanings
 
 

@@ -10,6 +10,8 @@ import pytest
 import zaxy
 from zaxy import Answer, Event, EventLog, Hit, MemoryFabric, Packet
 from zaxy.errors import InvalidInputError, LogDamagedError, MissingDependencyError, NotFoundError
+from zaxy.eventloom.origin import Origin, SourceClass
+from zaxy.ids import parse_citation
 
 
 @pytest.fixture(autouse=True)
@@ -44,7 +46,7 @@ async def test_the_example_of_the_readme_works_as_it_is_written() -> None:
     assert isinstance(hit, Hit)
     assert (hit.citation, hit.session_id, hit.seq, hit.event_type) == (event.citation, "s1", 1, "transcript.turn")
     assert (hit.actor, hit.occurred_at, hit.recorded_at) == ("Ann", "2023-05-08T13:56:00Z", event.recorded_at)
-    assert (hit.content, set(hit.scores), dict(hit.metadata)) == ("...", {"lexical"}, {})
+    assert (hit.content, set(hit.scores), dict(hit.metadata)) == ("...", {"lexical"}, {"source": "agent"})
     assert hit.score > 0
     assert packet.text
     assert [fact.name for fact in packet.working_set] == ["Ship"]
@@ -218,3 +220,29 @@ def test_the_public_names_are_there_and_no_others() -> None:
     assert all(getattr(zaxy, name) is not None for name in zaxy.__all__)
     with pytest.raises(AttributeError):
         zaxy.Nothing  # noqa: B018  # the look-up itself is what is tested
+
+
+async def test_an_invalidation_and_a_forgetting_say_where_they_come_from() -> None:
+    async with MemoryFabric(".eventloom") as memory:
+        said = await memory.append("note.taken", "ann", {"content": "llama"}, forgettable=True)
+        ended = await memory.invalidate(citations=[said.citation], source="human")
+        receipt = await memory.verified_forget(citation=said.citation, reason="asked")
+        forgotten = memory.memory.loom.resolve(parse_citation(receipt.memories[0].event))
+    told = [Origin.told(event.payload) for event in (said, ended.event, forgotten)]
+    assert [(one.source, one.via) for one in told if one is not None] == [
+        (SourceClass.AGENT, "python"),
+        (SourceClass.HUMAN, "python"),
+        (SourceClass.AGENT, "python"),
+    ]
+
+
+async def test_an_edit_goes_along_with_what_it_was_made_from() -> None:
+    async with MemoryFabric(".eventloom") as memory:
+        source = await memory.append("note.taken", "ann", {"content": "a secret llama"}, forgettable=True)
+        said = await memory.append("note.taken", "ann", {"content": "an alpaca"})
+        done = await memory.edit_memory(
+            citation=said.citation, new_content="a llama", reason="wrong", derives_from=(source.citation,)
+        )
+        plan = await memory.forget_plan(citations=[source.citation])
+    assert done.event is not None
+    assert [planned.event.ref for planned in plan.items[0].events] == [source.ref, done.event.ref]

@@ -8,7 +8,7 @@ from typing import Final, NamedTuple
 
 from zaxy.clock import format_time
 from zaxy.errors import InvalidInputError
-from zaxy.eventloom.envelope import HASH_PREFIX, PreparedEvent, seal
+from zaxy.eventloom.envelope import HASH_PREFIX, PreparedEvent, seal, sealed_in_place
 from zaxy.eventloom.event import Event
 from zaxy.eventloom.index import Entry, digest_key
 from zaxy.eventloom.keys import KnownKeys
@@ -70,9 +70,10 @@ class Batch:
         """Seal one event, unless the log or this batch holds its key."""
         key = item.key
         if key is not None:
-            known = self._new.get(key) or self._keys.find(key)
-            if known is not None:
-                return Outcome(known, added=False)
+            for same in (key, *item.other_keys):
+                known = self._new.get(same) or self._keys.find(same)
+                if known is not None:
+                    return Outcome(known, added=False)
         while self._notices:
             self._seal(self._notices.pop(0))
         event = self._seal(item)
@@ -85,7 +86,7 @@ class Batch:
             raise InvalidInputError("the log has no sequence numbers left", remedy="start another session")
         at = len(self.lines) * 2 * _SUFFIX_BYTES
         line, event = seal(
-            item,
+            sealed_in_place(item, self._session_id, self._seq + 1),
             session_id=self._session_id,
             seq=self._seq + 1,
             previous=self._digest,

@@ -8,17 +8,21 @@ holds this to the rule above.
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import re
 import secrets
 from collections.abc import Sequence
-from dataclasses import dataclass
-from typing import Final
+from dataclasses import dataclass, replace
+from typing import Final, NamedTuple
 
-from zaxy.errors import InvalidInputError, PayloadTooLargeError
+from zaxy.errors import InvalidInputError, PayloadTooLargeError, ZaxyError
 from zaxy.eventloom.canonical import encode_both, encode_string, stored
-from zaxy.eventloom.event import Draft, Event
-from zaxy.eventloom.payload import clean_payload
+from zaxy.eventloom.event import SECURITY_KEY, SOURCE_KEY, Draft, Event
+from zaxy.eventloom.origin import ORIGIN_KEY
+from zaxy.eventloom.payload import CleanPayload, clean_payload
+from zaxy.eventloom.sealing import LazySealer, Seal, hidden_key, no_sealer
+from zaxy.eventloom.vault.cell import CIPHER_KEY
 from zaxy.ids import check_event_type
 
 HASH_PREFIX: Final = "sha256:"
@@ -40,7 +44,11 @@ _SURROGATE: Final = re.compile("[\ud800-\udfff]")
 
 @dataclass(frozen=True, slots=True)
 class PreparedEvent:
-    """A draft that was checked and encoded: all that can be done before its place in the chain is known."""
+    """A draft that was checked and encoded: all that can be done before its place in the chain is known.
+
+    Of a forgettable one the payload is made when its place is known; until then the fields for it are empty. An event
+    that has one of the ``other_keys`` is the same event, recorded sealed where this one is not, or the reverse.
+    """
 
     draft: Draft
     key: str | None
@@ -51,14 +59,37 @@ class PreparedEvent:
     actor_text: str
     parent_text: str
     causes_text: str
+    other_keys: tuple[str, ...] = ()
+    seal: Seal | None = None
 
 
-def prepare(draft: Draft, *, max_event_bytes: int = DEFAULT_MAX_EVENT_BYTES) -> PreparedEvent:
+def prepare_all(
+    drafts: Sequence[Draft], *, max_event_bytes: int = DEFAULT_MAX_EVENT_BYTES, sealer: LazySealer | None = None
+) -> list[PreparedEvent]:
+    """As `prepare`, for all drafts of a commit. On return the keys of the forgettable ones are on disk.
+
+    Raises:
+        ZaxyError: As `prepare`; then no key was issued. As `Sealer.issue`.
+    """
+    prepared = [prepare(draft, max_event_bytes=max_event_bytes, sealer=sealer) for draft in drafts]
+    places = [at for at, item in enumerate(prepared) if item.seal is not None]
+    if places and sealer is not None:
+        for at, key in zip(places, sealer.get().issue(len(places)), strict=True):
+            seal = prepared[at].seal
+            assert seal is not None, "only forgettable drafts were chosen"
+            prepared[at] = replace(prepared[at], seal=replace(seal, key=key))
+    return prepared
+
+
+def prepare(
+    draft: Draft, *, max_event_bytes: int = DEFAULT_MAX_EVENT_BYTES, sealer: LazySealer | None = None
+) -> PreparedEvent:
     """Check a draft, replace the secrets in it and encode it.
 
     Args:
         draft: What to record.
-        max_event_bytes: Limit for the encoded payload.
+        max_event_bytes: Limit for the encoded payload, as it stands in the log.
+        sealer: Seals forgettable payloads; None refuses them.
 
     Raises:
         InvalidInputError: The type, the actor or the payload cannot be sealed; the message says where.
@@ -70,24 +101,78 @@ def prepare(draft: Draft, *, max_event_bytes: int = DEFAULT_MAX_EVENT_BYTES) -> 
         raise InvalidInputError(f"an actor is 1 to {MAX_ACTOR_CHARACTERS} characters of text, not {str(actor)[:80]!r}")
     if draft.parent_event_id is not None or draft.caused_by or not actor.isascii() or "\0" in actor:
         _check_texts(draft)
-    clean = clean_payload(draft.payload, key=draft.key)
-    encoded, sorted_form = encode_both(clean.value, simple=clean.simple)
-    if len(encoded) > max_event_bytes:
+    clean = clean_payload(draft.payload, key=draft.key, origin=draft.origin)
+    content = _sealed_later(clean, draft, sealer) if draft.forgettable else _plain(clean, draft, sealer)
+    if content.size_bytes > max_event_bytes:
         raise PayloadTooLargeError(
-            f"the payload of this {draft.event_type} is {len(encoded):,} bytes; the limit is {max_event_bytes:,}",
+            f"the payload of this {draft.event_type} is {content.size_bytes:,} bytes; the limit is {max_event_bytes:,}",
             remedy="store the large part elsewhere and record its path and hash, or raise EVENTLOOM_MAX_EVENT_BYTES",
         )
     return PreparedEvent(
         draft=draft,
-        key=clean.key,
-        payload=clean.value,
-        payload_stored=encoded,
-        payload_sorted=sorted_form,
+        key=content.key,
+        payload=content.payload,
+        payload_stored=content.stored,
+        payload_sorted=content.sorted,
         type_text=encode_string(draft.event_type),
         actor_text=encode_string(actor),
         parent_text="null" if draft.parent_event_id is None else encode_string(draft.parent_event_id),
         causes_text=stored(list(draft.caused_by)) if draft.caused_by else "[]",
+        other_keys=content.other_keys,
+        seal=content.seal,
     )
+
+
+class _Content(NamedTuple):
+    """What of a prepared event comes from its payload."""
+
+    key: str | None
+    other_keys: tuple[str, ...]
+    payload: dict[str, object]
+    stored: str
+    sorted: str
+    size_bytes: int
+    seal: Seal | None = None
+
+
+def _plain(clean: CleanPayload, draft: Draft, sealer: LazySealer | None) -> _Content:
+    encoded, sorted_form = encode_both(clean.value, simple=clean.simple)
+    hidden = None if sealer is None or draft.key is None else sealer.hidden(draft.key)
+    other_keys = () if hidden is None else (hidden,)
+    return _Content(clean.key, other_keys, clean.value, encoded, sorted_form, len(encoded))
+
+
+def _sealed_later(clean: CleanPayload, draft: Draft, sealer: LazySealer | None) -> _Content:
+    if sealer is None:
+        raise no_sealer()
+    beside = {ORIGIN_KEY: clean.value[ORIGIN_KEY]} if ORIGIN_KEY in clean.value else {}
+    hidden: str | None = None
+    other_keys: tuple[str, ...] = ()
+    if draft.key is not None and clean.key is not None:
+        hidden, other_keys = hidden_key(draft.key, sealer.get().naming_secret()), (clean.key,)
+        beside[SOURCE_KEY] = hidden
+    beside[SECURITY_KEY] = {"sensitivity": "restricted", "redacted_paths": []}  # names of members are sealed as well
+    told = {name: part for name, part in clean.value.items() if name not in (ORIGIN_KEY, SOURCE_KEY, CIPHER_KEY)}
+    encoded, _ = encode_both(told, simple=clean.simple)
+    seal = Seal(sealer.get(), encoded.encode("ascii"), beside)
+    return _Content(hidden, other_keys, {}, "", "", seal.size_bytes, seal)
+
+
+def discard_unused(prepared: Sequence[PreparedEvent], added: Sequence[bool]) -> None:
+    """Delete the keys of drafts that the log held already; where that fails they stay, and no event needs them."""
+    seals = [item.seal for item, is_new in zip(prepared, added, strict=True) if item.seal is not None and not is_new]
+    if seals:
+        with contextlib.suppress(ZaxyError):
+            seals[0].sealer.discard([seal.key.key_id for seal in seals if seal.key is not None])
+
+
+def sealed_in_place(prepared: PreparedEvent, session_id: str, seq: int) -> PreparedEvent:
+    """Return a forgettable event with the payload that stands in the log; any other as it is."""
+    if prepared.seal is None:
+        return prepared
+    payload = prepared.seal.payload(session_id, seq, prepared.draft.event_type)
+    encoded, sorted_form = encode_both(payload, simple=True)
+    return replace(prepared, payload=payload, payload_stored=encoded, payload_sorted=sorted_form)
 
 
 def _check_texts(draft: Draft) -> None:

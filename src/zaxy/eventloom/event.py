@@ -8,6 +8,7 @@ from typing import Any, Final
 
 from zaxy.clock import parse_time
 from zaxy.errors import InvalidInputError
+from zaxy.eventloom.origin import Origin
 from zaxy.ids import EventRef, cite
 
 RESERVED_PREFIX: Final = "__zaxy_"
@@ -109,6 +110,8 @@ class Draft:
         key: ``<source>:<id in that source>``. A log takes in one event a key; a second one is given back the first.
         parent_event_id: The event this one answers or belongs to.
         caused_by: Ids of the events that led to this one.
+        origin: Where it comes from; sealed as the payload member ``__zaxy_origin``.
+        forgettable: Whether the payload is sealed under a key of its own, so that it can be forgotten.
     """
 
     event_type: str
@@ -117,3 +120,5 @@ class Draft:
     key: str | None = None
     parent_event_id: str | None = None
     caused_by: Sequence[str] = ()
+    origin: Origin | None = None
+    forgettable: bool = False

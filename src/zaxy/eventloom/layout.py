@@ -48,6 +48,7 @@ class LogLayout:
         quarantine: Where bytes go that were cut from a torn tail.
         archive: Where the closed segments of this session lie.
         changes: The loom-wide file that says which logs changed.
+        indexes: Where the side indexes of all sessions lie.
         damage_mark: Left by whoever found the log damaged; while it is there, an append checks the whole log first.
     """
 
@@ -59,6 +60,7 @@ class LogLayout:
     quarantine: Path = field(init=False)
     archive: Path = field(init=False)
     changes: Path = field(init=False)
+    indexes: Path = field(init=False)
     damage_mark: Path = field(init=False)
 
     def __post_init__(self) -> None:
@@ -67,6 +69,7 @@ class LogLayout:
         object.__setattr__(self, "quarantine", self.folder / "quarantine")
         object.__setattr__(self, "archive", self.folder / _ARCHIVE / self.session_id)
         object.__setattr__(self, "changes", disposable / "changes")
+        object.__setattr__(self, "indexes", disposable / "index")
         object.__setattr__(self, "damage_mark", disposable / "damaged" / self.session_id)
 
     @classmethod
@@ -88,7 +91,7 @@ class LogLayout:
 
     def index(self, first_seq: int) -> Path:
         """The side index of the file whose first record has this number."""
-        return self.folder / ".zaxy" / "index" / f"{self.session_id}.{first_seq}.idx"
+        return self.indexes / f"{self.session_id}.{first_seq}.idx"
 
     def segment_path(self, first_seq: int, last_seq: int) -> Path:
         """The name that the active file gets when it is closed."""

@@ -6,19 +6,25 @@ from collections import deque
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from types import TracebackType
-from typing import Any
+from typing import Any, Final
 
 from zaxy.clock import Clock, SystemClock
 from zaxy.errors import InvalidInputError
 from zaxy.eventloom.batch import Outcome
 from zaxy.eventloom.event import Draft, Event
 from zaxy.eventloom.layout import LOG_SUFFIX, LogLayout
+from zaxy.eventloom.origin import Origin
 from zaxy.eventloom.proof.seen import SeenWriter
 from zaxy.eventloom.reader import Head, LogReader
+from zaxy.eventloom.sealing import LazySealer
 from zaxy.eventloom.torn import CheckpointedSeq
 from zaxy.eventloom.verification import IntegrityReport, verify_log
 from zaxy.eventloom.writer import LogWriter, WriterOptions
 from zaxy.ids import check_session_id
+
+_MEMBERS: Final = frozenset(
+    {"event_type", "actor", "payload", "key", "parent_event_id", "caused_by", "origin", "forgettable"}
+)
 
 
 class EventLog:
@@ -33,6 +39,7 @@ class EventLog:
         seen: Notes outside the loom what was acknowledged.
         acknowledged_seq: Says up to which event the log is known to have been acknowledged: none of them is ever
             taken for a torn tail.
+        sealer: Seals forgettable events; None refuses them.
 
     Raises:
         InvalidInputError: ``path`` is empty.
@@ -46,13 +53,14 @@ class EventLog:
         options: WriterOptions | None = None,
         seen: SeenWriter | None = None,
         acknowledged_seq: CheckpointedSeq | None = None,
+        sealer: LazySealer | None = None,
     ) -> None:
         if not str(path).strip() or Path(path).name in ("", "..", "."):
             raise InvalidInputError("the path of a log is empty", remedy="name a file such as .eventloom/work.jsonl")
         self.layout = LogLayout.of(path)
         self.session_id = self.layout.session_id
         self.reader = LogReader(self.layout, acknowledged_seq)
-        self._writer = LogWriter(self.reader, clock or SystemClock(), options or WriterOptions(), seen)
+        self._writer = LogWriter(self.reader, clock or SystemClock(), options or WriterOptions(), seen, sealer=sealer)
 
     @property
     def path(self) -> Path:
@@ -68,6 +76,8 @@ class EventLog:
         key: str | None = None,
         parent_event_id: str | None = None,
         caused_by: Sequence[str] = (),
+        origin: Origin | None = None,
+        forgettable: bool = False,
     ) -> Event:
         """Record one event. On return it is on disk, unless the log's fsync policy says otherwise.
 
@@ -78,15 +88,20 @@ class EventLog:
             key: Idempotency key ``<source>:<id>``; if the log holds it, its event is returned and nothing is written.
             parent_event_id: Id of the event this one answers or belongs to.
             caused_by: Ids of the events that led to this one.
+            origin: Where it comes from.
+            forgettable: Whether the payload is sealed under a key of its own. The event that is returned holds the
+                sealed payload, as the log does.
 
         Raises:
             InvalidInputError: The event cannot be sealed; the message names the place in the payload.
+            KeyUnavailableError: It is forgettable, and there are no keys for it.
             WriteFailedError: The disk refused; nothing was written.
             DurabilityUnknownError: The sync failed.
             LogDamagedError: The log is corrupt and therefore read-only.
             BusyError: Another process held the log for too long.
         """
-        draft = Draft(event_type, actor, payload if payload is not None else {}, key, parent_event_id, caused_by)
+        told = payload if payload is not None else {}
+        draft = Draft(event_type, actor, told, key, parent_event_id, caused_by, origin, forgettable)
         return self.commit([draft])[0].event
 
     def append_many(self, items: Iterable[Draft | Mapping[str, Any]]) -> list[Event]:
@@ -97,7 +112,7 @@ class EventLog:
 
         Args:
             items: Drafts, or mappings with ``event_type``, ``actor``, ``payload`` and optionally ``key``,
-                ``parent_event_id``, ``caused_by``.
+                ``parent_event_id``, ``caused_by``, ``origin``, ``forgettable``.
 
         Returns:
             The events, in the order given; for a key that the log held, the event that has it.
@@ -205,12 +220,14 @@ def as_draft(item: Draft | Mapping[str, Any]) -> Draft:
         return item
     if not isinstance(item, Mapping):
         raise InvalidInputError(f"an event is a mapping or a Draft, not {type(item).__name__}")
-    unknown = set(item) - {"event_type", "actor", "payload", "key", "parent_event_id", "caused_by"}
+    unknown = set(item) - _MEMBERS
     missing = {"event_type", "actor"} - set(item)
     if unknown or missing:
         named = ", ".join(sorted(str(name) for name in (unknown or missing)))
         raise InvalidInputError(f"an event has {'unknown' if unknown else 'no'} {named}")
-    payload, causes = item.get("payload"), item.get("caused_by")
+    payload, causes, origin = item.get("payload"), item.get("caused_by"), item.get("origin")
+    if not (origin is None or isinstance(origin, Origin)) or not isinstance(item.get("forgettable", False), bool):
+        raise InvalidInputError("an event's origin is an Origin, and whether it is forgettable true or false")
     return Draft(
         item["event_type"],
         item["actor"],
@@ -218,4 +235,6 @@ def as_draft(item: Draft | Mapping[str, Any]) -> Draft:
         item.get("key"),
         item.get("parent_event_id"),
         causes if causes is not None else (),
+        origin,
+        item.get("forgettable", False),
     )

@@ -23,6 +23,7 @@ from zaxy.eventloom.log import EventLog
 from zaxy.eventloom.proof.automatic import AutomaticCheckpoints
 from zaxy.eventloom.proof.places import has_key, pinned_at, seen_path
 from zaxy.eventloom.proof.seen import SeenWriter
+from zaxy.eventloom.sealing import LazySealer, SealerMaker
 from zaxy.eventloom.writer import LOG_ACTOR, WriterOptions
 from zaxy.ids import Citation, EventRef, check_session_id
 
@@ -63,6 +64,7 @@ class Eventloom:
         options: How logs are written.
         state_path: Folder for keys and pinned heads, outside the loom; None means ``$XDG_STATE_HOME/zaxy``.
         checkpoints: When automatic checkpoints are made, for a loom that has a key.
+        sealer: Makes what seals forgettable events; called when the first of them comes. None refuses them.
     """
 
     def __init__(
@@ -73,6 +75,7 @@ class Eventloom:
         options: WriterOptions | None = None,
         state_path: Path | None = None,
         checkpoints: CheckpointPolicy | None = None,
+        sealer: SealerMaker | None = None,
     ) -> None:
         if not str(path).strip():
             raise InvalidInputError("the path of the loom is empty", remedy="name a folder such as .eventloom")
@@ -87,6 +90,7 @@ class Eventloom:
         self._notary: Notary | None = None
         self._notary_process = 0
         self._has_no_links = False
+        self._sealer = LazySealer(sealer, self.identity, self.ensure_identity)
         policy = checkpoints or CheckpointPolicy()
         self._automatic = AutomaticCheckpoints(
             self._signing_notary, self._pinned_at, self._clock, events=policy.events, seconds=policy.seconds
@@ -112,6 +116,7 @@ class Eventloom:
                     options=self._options,
                     seen=SeenWriter(self._seen_path),
                     acknowledged_seq=partial(self._acknowledged, session_id),
+                    sealer=self._sealer,
                 )
             self._logs[session_id] = log
             while len(self._logs) > _OPEN_LOGS:

@@ -12,11 +12,15 @@ from typing import Any, Final
 from zaxy.clock import parse_time
 from zaxy.errors import InvalidInputError
 from zaxy.eventloom.event import SECURITY_KEY, SOURCE_KEY
+from zaxy.eventloom.origin import ORIGIN_KEY, Origin
 from zaxy.eventloom.redaction import REPLACEMENT, is_plain, is_secret_name, redact_text
 
 MAX_DEPTH: Final = 64
 MAX_EXACT_INTEGER: Final = 2**53 - 1
 """The largest integer that every JSON reader holds exactly (RFC 7493, section 2.2)."""
+
+_OWN: Final = frozenset({SECURITY_KEY, SOURCE_KEY, ORIGIN_KEY})
+"""Members that are the log's to write."""
 
 Path = tuple[str | int, ...]
 
@@ -38,12 +42,13 @@ class CleanPayload:
     key: str | None
 
 
-def clean_payload(payload: object, *, key: str | None = None) -> CleanPayload:
+def clean_payload(payload: object, *, key: str | None = None, origin: Origin | None = None) -> CleanPayload:
     """Return the payload as it will be sealed.
 
     Args:
         payload: JSON object: strings, numbers, booleans, None, lists and objects. Tuples become lists.
         key: The event's idempotency key, kept in the payload so that it is sealed too.
+        origin: Where the event comes from, kept there likewise.
 
     Raises:
         InvalidInputError: Something no reader could trust: NaN, an integer beyond 2^53 - 1, half of a surrogate pair,
@@ -53,11 +58,13 @@ def clean_payload(payload: object, *, key: str | None = None) -> CleanPayload:
     if not isinstance(payload, Mapping):
         raise InvalidInputError(f"a payload is a JSON object, not {type(payload).__name__}")
     walk = _Walk()
-    if SECURITY_KEY in payload or SOURCE_KEY in payload:  # these are the log's to write
-        payload = {name: part for name, part in payload.items() if name not in (SECURITY_KEY, SOURCE_KEY)}
+    if not _OWN.isdisjoint(payload):
+        payload = {name: part for name, part in payload.items() if name not in _OWN}
     value = walk.members(payload, (), 1)
     if value.get("occurred_at") is not None:
         parse_time(value["occurred_at"], what="payload.occurred_at")
+    if origin is not None:
+        value[ORIGIN_KEY] = walk.members(origin.check().member(), (ORIGIN_KEY,), 1)
     if key is not None:
         key = value[SOURCE_KEY] = _sealed_key(key)
     paths = tuple(walk.redacted)

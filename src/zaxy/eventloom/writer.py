@@ -21,13 +21,14 @@ from zaxy.clock import Clock, format_time
 from zaxy.errors import DurabilityUnknownError, LogDamagedError, ZaxyError
 from zaxy.eventloom.batch import Batch, Outcome
 from zaxy.eventloom.changes import ChangeWriter
-from zaxy.eventloom.envelope import PreparedEvent, prepare
+from zaxy.eventloom.envelope import PreparedEvent, discard_unused, prepare, prepare_all
 from zaxy.eventloom.event import Draft
 from zaxy.eventloom.index import Entry, LogIdentity, SideIndex, pack
 from zaxy.eventloom.keys import KnownKeys
 from zaxy.eventloom.proof.seen import SeenWriter
 from zaxy.eventloom.reader import LogReader
 from zaxy.eventloom.scan import damaged
+from zaxy.eventloom.sealing import LazySealer
 from zaxy.eventloom.tail import Tail, find_tail, mark_told, untold_repairs
 from zaxy.eventloom.verification import verify_log
 from zaxy.files.cache import CacheFile, leave_mark
@@ -94,15 +95,25 @@ class LogWriter:
         clock: Where events get their recorded time from.
         options: How to write.
         seen: Notes outside the loom what was acknowledged; None notes nothing.
+        sealer: Seals forgettable events; None refuses them.
     """
 
-    def __init__(self, reader: LogReader, clock: Clock, options: WriterOptions, seen: SeenWriter | None = None) -> None:
+    def __init__(
+        self,
+        reader: LogReader,
+        clock: Clock,
+        options: WriterOptions,
+        seen: SeenWriter | None = None,
+        *,
+        sealer: LazySealer | None = None,
+    ) -> None:
         self._layout = reader.layout
         self._clock = clock
         self._options = options
         self._reader = reader
         self._changes = ChangeWriter(reader.layout.changes)
         self._seen = seen
+        self._sealer = sealer
         self._reset()
 
     def _reset(self) -> None:
@@ -133,12 +144,13 @@ class LogWriter:
 
         Raises:
             InvalidInputError: A draft cannot be sealed; nothing was written.
+            KeyUnavailableError: A draft is forgettable, and there are no keys for it; nothing was written.
             WriteFailedError: The disk refused; nothing was written.
             DurabilityUnknownError: The sync failed; this writer takes nothing more.
             LogDamagedError: The log is corrupt and therefore read-only.
             BusyError: Another process held the log for too long.
         """
-        prepared = [prepare(draft, max_event_bytes=self._options.max_event_bytes) for draft in drafts]
+        prepared = prepare_all(drafts, max_event_bytes=self._options.max_event_bytes, sealer=self._sealer)
         self._check_process()
         ticket = _Ticket(prepared)
         with self._queue_lock:
@@ -148,6 +160,7 @@ class LogWriter:
                 self._commit_group()
         if ticket.error is not None:
             raise ticket.error
+        discard_unused(prepared, [outcome.added for outcome in ticket.outcomes])
         return ticket.outcomes
 
     def _commit_group(self) -> None:

@@ -4,23 +4,29 @@ from __future__ import annotations
 
 import dataclasses
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
 import orjson
 
 from zaxy.errors import ZaxyError
-from zaxy.eventloom.event import Event
+from zaxy.eventloom.event import RESERVED_PREFIX, Event
+from zaxy.ids import parse_citation
+from zaxy.services.governance.correction import Corrected
+from zaxy.services.governance.forgetting_plan import Plan
+from zaxy.services.governance.forgetting_receipt import Receipt
+from zaxy.services.governance.gate import Gated
+from zaxy.services.governance.review import Reviewed
+from zaxy.services.governance.rollback import RolledBack
 from zaxy.services.operations.inspection import LoomStatus
 
 
 def to_json(value: Any) -> Any:
     """Return a result of any service as plain JSON values: objects by their attributes, in their order."""
-    if isinstance(value, Event):
-        return _event(value)
-    if isinstance(value, LoomStatus):
-        return {"ok": value.ok, **_members(value)}
+    render = _RENDERERS.get(type(value))
+    if render is not None:
+        return render(value)
     if dataclasses.is_dataclass(value) and not isinstance(value, type):
         return _members(value)
     if isinstance(value, Mapping):
@@ -51,6 +57,87 @@ def _event(event: Event) -> dict[str, Any]:
         "caused_by": list(event.caused_by),
         "durable": event.durable,
     }
+
+
+def _place(event: Event) -> dict[str, Any]:
+    """Return how an event is named in the answer of a change."""
+    digest = event.hash.removeprefix("sha256:")
+    return {"citation": event.citation, "session_id": event.session_id, "seq": event.seq, "hash": digest}
+
+
+def _gated(event: Event) -> dict[str, Any]:
+    """Return a gate's decision as its event tells it."""
+    told = {name: part for name, part in event.payload.items() if not name.startswith(RESERVED_PREFIX)}
+    return {**to_json(told), "citation": event.citation}
+
+
+def _changed(done: Corrected | RolledBack) -> dict[str, Any]:
+    what = "correction" if isinstance(done, Corrected) else "rollback"
+    told = {} if done.event is None else done.event.payload
+    waits = "waiting" if done.proposal is not None else "refused"
+    return {
+        "status": "applied" if done.event is not None else waits,
+        f"{what}_id": told.get(f"{what}_id"),
+        f"{what}_event": None if done.event is None else _place(done.event),
+        "target": _place(done.target),
+        "proposal": None if done.proposal is None else _place(done.proposal),
+        **({} if isinstance(done, Corrected) else {"reverts": {"event_type": done.target.event_type}}),
+        "gate": _gated(done.gate.event),
+    }
+
+
+def _reviewed(done: Reviewed) -> dict[str, Any]:
+    applied = None if done.applied is None else _place(done.applied)
+    return {"target": done.target, "decision": done.decision, "event": _place(done.event), "applied": applied}
+
+
+def _plan(plan: Plan) -> dict[str, Any]:
+    items = [
+        {
+            "citation": memory.citation,
+            "events": [{"citation": planned.event.citation, "role": planned.role} for planned in memory.events],
+        }
+        for memory in plan.items
+    ]
+    return {"items": items, "unsealed": to_json(plan.unsealed), "left_out": plan.left_out}
+
+
+_RENDERERS: Final[Mapping[type, Callable[[Any], Any]]] = {
+    Event: _event,
+    LoomStatus: lambda status: {"ok": status.ok, **_members(status)},
+    Corrected: _changed,
+    RolledBack: _changed,
+    Gated: lambda gated: _gated(gated.event),
+    Plan: _plan,
+    Reviewed: _reviewed,
+}
+
+
+def forgotten_json(receipt: Receipt, gate: Event) -> dict[str, Any]:
+    """Return what a forgetting did: the first memory's members as 3.x had them, then the receipt and its signed note.
+
+    Args:
+        receipt: What was done.
+        gate: The gate's decision, which the receipt cites.
+    """
+    first = receipt.memories[0]
+    return {
+        "forget_id": first.forget_id,
+        "forget_event": _cited(first.event, first.event_hash),
+        "target": _cited(first.target.citation, first.target.hash),
+        "cell_id": first.target.cell_id,
+        "erased": True,
+        "erased_at": receipt.erased_at,
+        "gate": _gated(gate),
+        "receipt": receipt.as_json(),
+        "note": receipt.note,
+    }
+
+
+def _cited(citation: str, digest: str) -> dict[str, Any]:
+    cited = parse_citation(citation)
+    named = {"citation": citation, "session_id": cited.session_id, "seq": cited.seq}
+    return {**named, "hash": digest.removeprefix("sha256:")}
 
 
 def error_json(error: ZaxyError) -> dict[str, Any]:

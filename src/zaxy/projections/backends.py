@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import shutil
 import time
+from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
-from zaxy.errors import InvalidInputError, MissingDependencyError
-from zaxy.files.durable import rename_beside
+from zaxy.errors import InvalidInputError, MissingDependencyError, ProjectionError
+from zaxy.files.durable import rename_beside, sync_directory
 from zaxy.projections.forward.layered import LayeredForward
 from zaxy.projections.forward.memory import MemoryForward
 from zaxy.projections.forward.sqlite_index import SqliteForward
@@ -24,6 +26,7 @@ from zaxy.projections.tier import Resolve
 
 GRAPH_BACKENDS: Final = ("embedded", "neo4j", "pggraph", "latticedb")
 _BUFFER_POOL_BYTES: Final = 64 * 1024 * 1024
+_ASIDE: Final = ".set-aside-"
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,6 +56,10 @@ class SearchBackend:
 
     def set_aside(self) -> Path | None:
         return _set_aside(self.path)
+
+    def remove_copies(self) -> bool:
+        half_removed = self.path.glob("index.gone-*")
+        return _remove([*_copies_of(self.path), *half_removed])
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,6 +91,9 @@ class ForwardBackend:
         moved = _set_aside(self.path)
         _set_aside(self.path.with_name(f"{self.path.name}-journal"))
         return moved
+
+    def remove_copies(self) -> bool:
+        return _remove([*_copies_of(self.path), *_copies_of(self.path.with_name(f"{self.path.name}-journal"))])
 
 
 @dataclass(frozen=True, slots=True)
@@ -123,10 +133,44 @@ class GraphBackend:
         moved = [_set_aside(path) for path in (self.path, *self.path.parent.glob(f"{self.path.name}.wal*"))]
         return next((path for path in moved if path is not None), None)
 
+    def remove_copies(self) -> bool:
+        spilled = self.path.parent.glob(f"{self.path.name}*.tmp*")
+        return _remove([*_copies_of(self.path), *self.path.parent.glob(f"{self.path.name}.wal*{_ASIDE}*"), *spilled])
+
 
 def _set_aside(path: Path) -> Path | None:
     """Move a store that cannot be used out of the way; its content is derived, so a new one can be built."""
-    return rename_beside(path, f"{path.name}.set-aside-{time.time_ns()}") if path.exists() else None
+    return rename_beside(path, f"{path.name}{_ASIDE}{time.time_ns()}") if path.exists() else None
+
+
+def _copies_of(path: Path) -> Iterable[Path]:
+    return path.parent.glob(f"{path.name}{_ASIDE}*")
+
+
+def _remove(paths: Iterable[Path]) -> bool:
+    """Remove files and folders, durably; return whether there were any.
+
+    Raises:
+        ProjectionError: One could not be removed.
+        DurabilityUnknownError: One may come back after a power loss.
+    """
+    removed: set[Path] = set()
+    for path in paths:
+        try:
+            if path.is_dir() and not path.is_symlink():
+                shutil.rmtree(path)
+            else:
+                path.unlink()
+        except FileNotFoundError:
+            continue
+        except OSError as error:
+            raise ProjectionError(
+                f"{path} cannot be removed: {error.strerror}", remedy="remove it: what it holds may be forgotten"
+            ) from error
+        removed.add(path.parent)
+    for folder in removed:
+        sync_directory(folder)
+    return bool(removed)
 
 
 def check_graph_backend(name: str) -> str:

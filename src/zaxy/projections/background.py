@@ -18,12 +18,15 @@ _QUIET_SECONDS: Final = 1.0
 class BackgroundCatchup:
     """Brings the durable stores up to the log once many events came in, or once it has been quiet for a second.
 
+    So it does when an event is read that erases others, whoever recorded it: that process may have been stopped.
+
     Args:
         catchup: What to run.
     """
 
     def __init__(self, catchup: Catchup) -> None:
         self._catchup = catchup
+        catchup.when_erasing = lambda: self.note(1)
         self._condition = threading.Condition()
         self._pending = 0
         self._closing = False

@@ -11,16 +11,16 @@ import contextlib
 import threading
 import time
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Final
 
-from zaxy.errors import BusyError, IntegrityError, NotALogError, ProjectionError, WriteFailedError
+from zaxy.errors import BusyError, IntegrityError, NotALogError, ProjectionError, UnavailableError, WriteFailedError
 from zaxy.eventloom.continuation import DivergedError
-from zaxy.eventloom.event import Event
 from zaxy.eventloom.folder import LogStat
 from zaxy.eventloom.loom import Eventloom
-from zaxy.projections.feeding import AnyTier, OpenStore, Progress, drop_session, feed, writers
-from zaxy.projections.following import Follower, bytes_behind, is_at, place
+from zaxy.ids import EventRef
+from zaxy.projections.feeding import AnyTier, Erasing, Progress, drop_session, feed, writers
+from zaxy.projections.following import Follower, MeaningOf, bytes_behind, is_at, place
 from zaxy.projections.protocols import Position
 from zaxy.vocabulary.model import Extraction, Meaning
 
@@ -28,6 +28,7 @@ TAIL_BYTES: Final = 1024 * 1024
 """A longer tail is taken into the durable stores before the answer, a shorter one is searched in memory."""
 
 _OTHER_WRITER_SECONDS: Final = 10.0
+_ERASE_SECONDS: Final = 60.0
 _PAUSE_SECONDS: Final = 0.02
 _REFRESH_ROUNDS: Final = 4
 
@@ -53,23 +54,30 @@ class Catchup:
     Args:
         loom: The log.
         tiers: The projections.
-        extract: What an event means.
+        meaning: What an event means.
     """
 
-    def __init__(self, loom: Eventloom, tiers: Sequence[AnyTier], extract: Callable[[Event], Extraction]) -> None:
+    def __init__(self, loom: Eventloom, tiers: Sequence[AnyTier], meaning: MeaningOf) -> None:
         self.lock = threading.RLock()
         """Held while tiers are read or changed; whoever asks a tier holds it too."""
         self._loom = loom
-        self._tiers = list(tiers)
+        self.tiers = tuple(tiers)
+        """The projections; whoever asks one holds the lock."""
         damage: dict[str, str] = {}
-        self._reading = Follower(loom, extract, damage)
-        self._feeding = Follower(loom, extract, damage)
+        self.erasing = Erasing()
+        """What is erased together with the stores. To be set before the first call."""
+        self.when_erasing: Callable[[], None] = lambda: None
+        """Called when an event was read that erases others and that the stores have not passed."""
+        self.has_to_erase = False
+        """Whether there is such an event."""
+        self._reading = Follower(loom, meaning, damage)
+        self._feeding = Follower(loom, meaning, damage)
         self._writing = threading.Lock()
         self._seen: dict[str, LogStat] = {}
         self._lost = False
         self._waiting: dict[str, LogStat] = {}
         """Logs that were found to have grown and were not read yet; whichever thread comes first reads them."""
-        for tier in self._tiers:
+        for tier in self.tiers:
             tier.read_again = self._read_again
 
     # ---- before an answer
@@ -109,7 +117,7 @@ class Catchup:
         self._read_waiting()
 
     def _refresh_tiers(self) -> None:
-        for tier in self._tiers:
+        for tier in self.tiers:
             tier.refresh()
             if tier.went_back:
                 tier.went_back = False
@@ -118,13 +126,13 @@ class Catchup:
                 self._reading.sweep_next()
 
     def _positions(self, session_id: str) -> list[Position | None]:
-        return [tier.position(session_id) for tier in self._tiers]
+        return [tier.position(session_id) for tier in self.tiers]
 
     def _pending(self) -> dict[str, LogStat]:
         """Return the sessions whose log may hold something that no layer holds."""
         stats, all_of_them = self._reading.changed()
         if all_of_them:
-            for session_id in {name for tier in self._tiers for name in tier.sessions()} - set(stats):
+            for session_id in {name for tier in self.tiers for name in tier.sessions()} - set(stats):
                 self._reading.notice(f"the log of session {session_id} is gone; it is not searched any more")
                 self._seen.pop(session_id, None)
                 self._take_out(session_id)
@@ -151,21 +159,45 @@ class Catchup:
         for located in self._reading.after(session_id, self._positions(session_id)):
             meanings.append(self._reading.meaning(located.event))
             position = place(located, stat)
-        if position is not None:
-            for tier in self._tiers:
-                tier.extend_tail(meanings, {session_id: position})
+        if position is None:
+            return
+        known = [*self._positions(session_id)]
+        for tier in self.tiers:
+            tier.extend_tail(meanings, {session_id: position})
+        news = [meaning for meaning in meanings if meaning.extraction.erased]
+        if any(place is None or meaning.event.seq > place.seq for meaning in news for place in known):
+            self._erase_from_tails(news)
+
+    def _erase_from_tails(self, told: Sequence[Meaning]) -> None:
+        """Read the tails again, as their events are now that these erased some of them."""
+        erased = {ref for meaning in told for ref in meaning.extraction.erased}
+        self.erasing.close(erased)
+        known: dict[EventRef, Meaning] = {}
+
+        def again(meaning: Meaning) -> Meaning:
+            ref = meaning.event.ref
+            if ref not in known:
+                now = self._reading.resolve(ref)
+                shown = now is not None and (ref not in erased or not now.opened)
+                known[ref] = now if now is not None and shown else without_content(meaning)
+            return known[ref]
+
+        for tier in self.tiers:
+            tier.read_tail_again(again)
+        self.has_to_erase = True
+        self.when_erasing()
 
     def _take_out(self, session_id: str) -> None:
         """Take a session out of every layer: what a store holds of it, the log does not confirm."""
-        for tier in self._tiers:
+        for tier in self.tiers:
             tier.forget_tail([session_id])
-        holders = [tier for tier in self._tiers if session_id in tier.committed()]
+        holders = [tier for tier in self.tiers if session_id in tier.committed()]
         deadline = time.monotonic() + _OTHER_WRITER_SECONDS
         while holders:
             try:
                 with writers(holders, self._reading, self.lock) as stores:
                     if stores and not drop_session(stores, session_id):
-                        feed(stores, self._reading, None)
+                        feed(stores, self._reading, None, self.erasing)
                     holders = [] if stores else holders
             except WriteFailedError as error:
                 for tier in holders:
@@ -190,7 +222,7 @@ class Catchup:
             try:
                 if self.catch_up(progress):
                     return
-            except (ProjectionError, WriteFailedError) as error:
+            except (BusyError, ProjectionError, WriteFailedError) as error:
                 with self.lock:
                     self._reading.notice(f"the projections could not be written ({error}); the log is read instead")
                 return
@@ -218,13 +250,14 @@ class Catchup:
         if not self._writing.acquire(blocking=False):
             return False
         try:
-            with writers(self._tiers, self._feeding, self.lock) as stores:
+            with writers(self.tiers, self._feeding, self.lock) as stores:
                 if stores is None:
                     return False
-                feed(stores, self._feeding, progress)
+                feed(stores, self._feeding, progress, self.erasing)
         finally:
             self._writing.release()
         with self.lock:
+            self.has_to_erase = False
             self._refresh_tiers()
         return True
 
@@ -242,20 +275,47 @@ class Catchup:
             ProjectionError: A store could not be written.
         """
         self._loom.refuse_links()
-        with self._writing, writers(self._tiers, self._feeding, self.lock) as stores:
+        with self._writing, writers(self.tiers, self._feeding, self.lock) as stores:
             if stores is None:
                 raise BusyError("another process writes to a projection", remedy="try again")
-            emptied: list[OpenStore] = stores
-            for _, store in emptied:
+            for store in stores:
                 store.reset()
-            taken = feed(emptied, self._feeding, progress)
+            taken = feed(stores, self._feeding, progress, self.erasing)
         with self.lock:
-            for tier in self._tiers:
+            for tier in self.tiers:
                 tier.forget_tail()
             self._refresh_tiers()
             self._seen.clear()
             self._reading.sweep_next()
         return taken
+
+    def erase(self, progress: Progress | None = None) -> None:
+        """Bring every store past what was forgotten until now. On return nothing of it is left in them.
+
+        Waits for another process that writes, as long as it gets on.
+
+        Args:
+            progress: Told how many events were taken in so far.
+
+        Raises:
+            BusyError: Another process or thread has a store and did not get on for a minute.
+            ProjectionError: A store could not be cleaned; the next catch-up goes on with it.
+            WriteFailedError: The disk refused; as above.
+        """
+        reached, deadline = -1, time.monotonic() + _ERASE_SECONDS
+        while not self.catch_up(progress):
+            with self.lock:
+                self._refresh_tiers()
+                now = sum(place.seq for tier in self.tiers for place in tier.committed().values())
+            if now != reached:
+                reached, deadline = now, time.monotonic() + _ERASE_SECONDS
+            if time.monotonic() >= deadline:
+                raise BusyError(
+                    "another process has the projections and does not get on: what was forgotten is still in them",
+                    remedy="stop it, then run: zaxy reproject",
+                )
+            time.sleep(_PAUSE_SECONDS)  # the process that writes tells nobody when it is done
+        self.refresh()
 
     # ---- telling
 
@@ -264,7 +324,7 @@ class Catchup:
         with self.lock:
             self._refresh_tiers()
             stats = self._loom.stats()
-            return {tier.name: self._lag_of(tier, stats) for tier in self._tiers}
+            return {tier.name: self._lag_of(tier, stats) for tier in self.tiers}
 
     def _lag_of(self, tier: AnyTier, stats: Mapping[str, LogStat]) -> Lag:
         events = behind = sessions = 0
@@ -282,19 +342,28 @@ class Catchup:
     def tail_events(self) -> int:
         """Return how many events the longest tail in memory holds."""
         with self.lock:
-            return max((tier.tail_events() for tier in self._tiers), default=0)
+            return max((tier.tail_events() for tier in self.tiers), default=0)
 
     def warnings(self) -> list[str]:
         """Return what a caller should know of damaged logs and rebuilt stores; notices are given once."""
         with self.lock:
             told = self._reading.warnings() + self._feeding.notices()
-            for tier in self._tiers:
+            for tier in self.tiers:
                 told += tier.warnings
                 tier.warnings = []
             return told
 
     def close(self) -> None:
-        """Release the stores."""
+        """Release the stores. An erasure that was met unfinished is finished first: whoever began it may be gone."""
+        if self.has_to_erase:
+            with contextlib.suppress(UnavailableError):  # the next process tries again
+                self.catch_up()
         with self.lock:
-            for tier in self._tiers:
+            for tier in self.tiers:
                 tier.close()
+
+
+def without_content(meaning: Meaning) -> Meaning:
+    """Return what an event means of which nothing may be told any more."""
+    event = replace(meaning.event, payload={})
+    return Meaning(event, Extraction("", meaning.extraction.event_class), trust=meaning.trust)

@@ -14,11 +14,12 @@ from zaxy.eventloom.folder import LogStat
 from zaxy.eventloom.loom import Eventloom
 from zaxy.ids import EventRef
 from zaxy.projections.protocols import Position
-from zaxy.vocabulary.model import Extraction, Meaning
+from zaxy.vocabulary.model import Meaning
 
 logger = logging.getLogger("zaxy.projections")
 
-Extract = Callable[[Event], Extraction]
+MeaningOf = Callable[[Event], Meaning]
+"""Gives what projections are fed with for an event as the log holds it; ``EventReader.meaning`` is one."""
 
 _SWEEP_SHARE: Final = 50.0
 _SWEEP_SECONDS: Final = 2.0
@@ -29,13 +30,13 @@ class Follower:
 
     Args:
         loom: The log.
-        extract: What an event means.
+        meaning: What an event means.
         damage: Which logs are damaged, by session; followers of one process share it, so that the last look counts.
     """
 
-    def __init__(self, loom: Eventloom, extract: Extract, damage: dict[str, str]) -> None:
+    def __init__(self, loom: Eventloom, meaning: MeaningOf, damage: dict[str, str]) -> None:
         self.loom = loom
-        self._extract = extract
+        self._meaning = meaning
         self._changes = loom.changes()
         self._next_sweep = 0.0
         self._damage = damage
@@ -80,7 +81,7 @@ class Follower:
 
     def meaning(self, event: Event) -> Meaning:
         """Return an event with what it means."""
-        return Meaning(event, self._extract(event))
+        return self._meaning(event)
 
     def resolve(self, ref: EventRef) -> Meaning | None:
         """Return the meaning of one event of the log, or None when the log holds no sound event there."""

@@ -6,13 +6,13 @@ conformance suites in `zaxy.testing` are the contract in executable form; every 
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
 from zaxy.ids import EventRef
 from zaxy.projections.columns import Columns
-from zaxy.projections.selection import Selection
+from zaxy.projections.selection import Mark, Selection
 from zaxy.vocabulary.model import Meaning
 
 
@@ -143,6 +143,10 @@ class SearchIndex(Projection, Protocol):
         """
         ...
 
+    def marks(self, refs: Collection[EventRef]) -> dict[EventRef, list[Mark]]:
+        """Return the marks that applied events set on these, each event's in any order; those without are left out."""
+        ...
+
 
 Range = tuple[str, int, int]
 """Events of one session: its id, the first and the last sequence number, both inclusive."""
@@ -161,10 +165,10 @@ class ForwardReader(Protocol):
         """
         ...
 
-    def endings(self, ranges: Sequence[Range]) -> dict[EventRef, list[tuple[int, int]]]:
-        """Return ``(moment, recorded_at)`` of each ending of an event in these ranges, in any order.
+    def endings(self, ranges: Sequence[Range]) -> dict[EventRef, list[Mark]]:
+        """Return the marks of events in these ranges, each event's in any order.
 
-        An ending counts wherever it was recorded, and whether or not the event that it ends has a row.
+        A mark counts wherever it was recorded, and whether or not the event that it is about has a row.
         """
         ...
 
@@ -200,6 +204,8 @@ class Statement:
         role: ``fact`` or ``mention``.
         status: State it says, if any.
         ended: True when it says "no longer so".
+        trust: How far its source is trusted, where that decides what is so: larger is more. 0 for mentions, relations
+            and entities of a type of which every statement counts.
     """
 
     ref: EventRef
@@ -208,21 +214,29 @@ class Statement:
     role: str
     status: str
     ended: bool
+    trust: int = 0
 
 
 @dataclass(frozen=True, slots=True)
 class Ending:
-    """An invalidation of one event: it stops being so at ``moment``, and the log learned that at ``recorded_at``.
+    """A mark of one event, with who set it: it stops being so at ``moment``, or that is taken back.
 
     Attributes:
         by: The event that says so.
-        moment: From when on, in the world's time (microseconds).
-        recorded_at: When the log learned it (microseconds).
+        moment: From when on, in the world's time (microseconds); `VOID` for "as if never said".
+        recorded_at: From when on it counts as known: see `Mark` (microseconds).
+        lifted: True takes back one ending with this moment, instead of adding one.
     """
 
     by: EventRef
     moment: int
     recorded_at: int
+    lifted: bool = False
+
+    @property
+    def mark(self) -> Mark:
+        """What it says, without who says it."""
+        return Mark(self.moment, self.recorded_at, self.lifted)
 
 
 @dataclass(frozen=True, slots=True)
@@ -289,7 +303,7 @@ class GraphReader(Protocol):
         ...
 
     def endings(self, ref: EventRef) -> list[Ending]:
-        """Return the invalidations of an event, ordered by (recorded_at, by)."""
+        """Return what ends an event and what takes that back, ordered by (recorded_at, by)."""
         ...
 
     def entity_count(self) -> int:
@@ -301,9 +315,9 @@ class GraphReader(Protocol):
         ...
 
 
-def ending_order(ending: Ending) -> tuple[int, EventRef, int]:
+def ending_order(ending: Ending) -> tuple[int, EventRef, int, bool]:
     """Return what the endings of one event are ordered by."""
-    return (ending.recorded_at, ending.by, ending.moment)
+    return (ending.recorded_at, ending.by, ending.moment, ending.lifted)
 
 
 class GraphStore(Projection, GraphReader, Protocol):

@@ -3,14 +3,19 @@
 from __future__ import annotations
 
 import fnmatch
+import heapq
 import re
-from collections.abc import Collection, Iterable
-from dataclasses import dataclass, field, replace
+from collections import Counter
+from collections.abc import Collection, Iterable, Iterator
+from dataclasses import dataclass, field
 from functools import lru_cache
-from typing import Final
+from itertools import pairwise
+from typing import Final, NamedTuple
 
 from zaxy.clock import FOREVER
 from zaxy.errors import InvalidInputError
+from zaxy.ids import EventRef
+from zaxy.vocabulary.model import Meaning
 
 _GLOB_CHARACTERS: Final = frozenset("*?[")
 _MAX_PATTERNS: Final = 1_000
@@ -51,12 +56,54 @@ class Names:
         return name in self.exact or any(_compiled(glob).match(name) for glob in self.globs)
 
 
+class Mark(NamedTuple):
+    """What one event says of the end of another one's content.
+
+    Attributes:
+        moment: From when on, in the world's time (microseconds); `VOID` for "as if never said".
+        recorded_at: From when on it counts as known: when the log learned it, unless the event that says so tells an
+            earlier moment (microseconds).
+        lifted: True takes back one ending with this moment, instead of adding one.
+    """
+
+    moment: int
+    recorded_at: int
+    lifted: bool = False
+
+
+def marks_of(meaning: Meaning) -> Iterator[tuple[EventRef, Mark]]:
+    """Yield what an event says of the end of others: which event, and the mark that it sets."""
+    recorded = meaning.event.recorded_moment
+    for told in meaning.extraction.invalidations:
+        known_from = recorded if told.known_from is None else told.known_from
+        yield EventRef(told.session_id, told.seq), Mark(told.moment, known_from, told.lifted)
+
+
+def ended_from(marks: Iterable[Mark], known_at: int) -> int:
+    """Return the world's moment from which on an event no longer counts, `FOREVER` when it still does.
+
+    A moment counts while more of the known marks end the event there than take that back. The order of marks plays no
+    part, so neither does the order in which sessions are applied.
+
+    Args:
+        marks: Of one event, in any order.
+        known_at: What the log learned later does not count (microseconds).
+    """
+    known = [mark for mark in marks if mark.recorded_at <= known_at]
+    if len(known) == 1:  # nearly always, and hundreds are looked at for one question
+        return FOREVER if known[0].lifted else known[0].moment
+    counts: dict[int, int] = {}
+    for moment, _, lifted in known:
+        counts[moment] = counts.get(moment, 0) + (-1 if lifted else 1)
+    return min([moment for moment, count in counts.items() if count > 0], default=FOREVER)
+
+
 @dataclass(frozen=True, slots=True)
 class Slice:
     """What was known of one event between two moments of knowledge: from when on its content had ended.
 
-    An event without endings has one slice; each ending that the log learns later starts a new one. A store indexes
-    an event once a slice, so that `as_of` and `known_at` are plain range filters and exact together.
+    An event without marks has one slice; each change of its end that the log learns later starts a new one. A store
+    indexes an event once a slice, so that `as_of` and `known_at` are plain range filters and exact together.
 
     Attributes:
         known_from: First moment of knowledge (microseconds).
@@ -69,24 +116,28 @@ class Slice:
     ended_from: int
 
 
-def knowledge_slices(recorded_at: int, endings: Collection[tuple[int, int]]) -> tuple[Slice, ...]:
-    """Return the slices of an event, in order of knowledge.
+def knowledge_slices(recorded_at: int, marks: Collection[Mark]) -> tuple[Slice, ...]:
+    """Return the slices of an event, in order of knowledge, without gaps: in each, `ended_from` is one moment.
 
     Args:
         recorded_at: When the log learned the event (microseconds).
-        endings: ``(moment, recorded_at)`` of each ending of it, in any order.
+        marks: What ends it, and what takes that back, in any order.
     """
-    slices = [Slice(recorded_at, FOREVER + 1, FOREVER)]
-    if not endings:
-        return tuple(slices)
-    for ending_recorded, moment in sorted((recorded, moment) for moment, recorded in endings):
-        last = slices[-1]
-        if moment >= last.ended_from:
-            continue
-        starts = max(ending_recorded, last.known_from)
-        slices[-1] = replace(last, known_until=starts)
-        slices.append(Slice(starts, FOREVER + 1, moment))
-    return tuple(part for part in slices if part.known_from < part.known_until)
+    learned = {recorded_at: FOREVER}
+    counts: Counter[int] = Counter()
+    ends: list[int] = []
+    for moment, recorded, lifted in sorted(marks, key=lambda mark: mark.recorded_at):
+        counts[moment] += -1 if lifted else 1
+        if counts[moment] == 1 and not lifted:
+            heapq.heappush(ends, moment)
+        while ends and counts[ends[0]] < 1:
+            heapq.heappop(ends)
+        learned[max(recorded, recorded_at)] = ends[0] if ends else FOREVER
+    begins = [recorded_at, *(here for before, here in pairwise(learned) if learned[before] != learned[here])]
+    return tuple(
+        Slice(known_from, known_until, learned[known_from])
+        for known_from, known_until in pairwise((*begins, FOREVER + 1))
+    )
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,6 +155,7 @@ class Selection:
         known_at: Only what the log knew then: events recorded later, and endings recorded later, do not count.
         now: The moment of the question.
         housekeeping: Whether the memory's own bookkeeping may be returned.
+        history: Whether what has ended may be returned too: no ending is applied.
     """
 
     sessions: Names | None = None
@@ -115,6 +167,7 @@ class Selection:
     known_at: int | None = None
     now: int = 0
     housekeeping: bool = False
+    history: bool = False
     latest_world: int = field(init=False, default=FOREVER)
 
     def __post_init__(self) -> None:
@@ -139,7 +192,7 @@ class Selection:
     def admits(
         self, session_id: str, event_type: str, actor: str, occurred: int, recorded: int, *, housekeeping: bool
     ) -> bool:
-        """Return whether an event passes every filter but its endings (see `sees`)."""
+        """Return whether an event passes every filter but its endings (see `keeps`)."""
         return (
             (not housekeeping or self.housekeeping)
             and occurred <= self.latest_world
@@ -150,7 +203,6 @@ class Selection:
             and (self.actors is None or actor in self.actors)
         )
 
-    def sees(self, slices: Iterable[Slice]) -> bool:
-        """Return whether an event with this history of endings is still so, as far as was known then."""
-        world, knowledge = self.world_moment, self.knowledge_moment
-        return any(part.known_from <= knowledge < part.known_until and part.ended_from > world for part in slices)
+    def keeps(self, marks: Iterable[Mark]) -> bool:
+        """Return whether an event with these marks is still so, as far as was known then, or may be history."""
+        return self.history or ended_from(marks, self.knowledge_moment) > self.world_moment

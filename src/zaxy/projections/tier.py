@@ -72,6 +72,17 @@ class Backend(Protocol[DurableT, MemoryT, ViewT_co]):
         """Move an unusable store out of the way; return where it went."""
         ...
 
+    def remove_copies(self) -> bool:
+        """Remove what is left of earlier stores: set aside, half removed, spilled. The caller is the one writer.
+
+        Returns:
+            Whether there was anything.
+
+        Raises:
+            ProjectionError: Something could not be removed.
+        """
+        ...
+
 
 class Tier(Generic[DurableT, MemoryT, ViewT_co]):
     """The two layers of one projection. The owner serializes all calls.
@@ -104,6 +115,11 @@ class Tier(Generic[DurableT, MemoryT, ViewT_co]):
         """The side file that the one writing process holds."""
         return self.backend.path.with_name(f"{self.backend.path.name}.catch-up.lock")
 
+    @property
+    def mark(self) -> Path:
+        """The side file that is there while the store's files may hold more than its cursor tells."""
+        return self.backend.path.with_name(f"{self.backend.path.name}.unclean")
+
     def position(self, session_id: str) -> Position | None:
         """Return how far the two layers together got in a session."""
         return self._reached.get(session_id) or self._committed.get(session_id)
@@ -119,6 +135,10 @@ class Tier(Generic[DurableT, MemoryT, ViewT_co]):
     def in_tail(self, ref: EventRef) -> bool:
         """Return whether an event is in the tail layer, not in the durable one."""
         return ref.session_id in self._meanings and self._meanings[ref.session_id][0].event.seq <= ref.seq
+
+    def tail(self) -> list[Meaning]:
+        """Return what the tail layer holds."""
+        return [meaning for meanings in self._meanings.values() for meaning in meanings]
 
     def tail_events(self) -> int:
         """Return how many events are in the tail layer."""
@@ -193,10 +213,19 @@ class Tier(Generic[DurableT, MemoryT, ViewT_co]):
                 kept[session_id] = left
         if sum(map(len, kept.values())) == self.tail_events():
             return
+        self._keep(kept)
+
+    def _keep(self, kept: dict[str, list[Meaning]]) -> None:
+        """Make the tail anew from these events."""
         self._meanings = kept
         self._reached = {session_id: self._reached[session_id] for session_id in kept}
         self._tail = self.backend.memory()
         self._tail.apply([meaning for meanings in kept.values() for meaning in meanings], self._reached)
+
+    def read_tail_again(self, again: Callable[[Meaning], Meaning]) -> None:
+        """Make the tail anew from what its events mean now. Nothing of what they meant before is left in it."""
+        if self._meanings:
+            self._keep({session_id: [*map(again, meanings)] for session_id, meanings in self._meanings.items()})
 
     def extend_tail(self, meanings: Sequence[Meaning], positions: Mapping[str, Position]) -> None:
         """Take events into the tail layer."""

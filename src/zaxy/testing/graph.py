@@ -25,7 +25,7 @@ from zaxy.testing.projections import (
     positions_after,
     refused,
 )
-from zaxy.vocabulary.model import Invalidation, Meaning
+from zaxy.vocabulary.model import VOID, Invalidation, Meaning, Role
 
 
 def plain_tokens(text: str) -> list[str]:
@@ -90,6 +90,19 @@ class GraphContract(ProjectionContract):
                 assert store.frequency(token) == 1
             assert (store.find("open", 5), store.find("Login", 5), store.frequency("open")) == ([], [], 0)
             assert store.entities(["task:nothing", entity.key, entity.key]) == [entity]
+
+    def test_what_stands_for_an_event_is_found_by_its_key_and_crowds_no_token(self, tmp_path: Path) -> None:
+        events = [mention("event", f"work {number}") for number in range(60)]
+        made = [link(events[0], "DERIVED_FROM", source) for source in events[1:]]
+        said = make_meaning(make_event("one", 1), fact("task", "work on it"), fact("proposal", "work 9"))
+        derived = make_meaning(make_event("one", 2), *events, relations=made)
+        with self.holding(tmp_path, said, derived) as store:
+            assert [entity.key for entity in store.find("work", 50)] == ["proposal:work 9", "task:work on it"]
+            assert (store.frequency("work"), store.frequency("event"), store.frequency("proposal")) == (2, 0, 1)
+            assert len(store.relations("event:work 0")) == 59
+            assert [entity.name for entity in store.entities(["event:work 3"])] == ["work 3"]
+            store.drop(["one"])
+            assert (store.find("work", 50), store.frequency("work")) == ([], 0)
 
     def test_the_most_recently_stated_entities_come_first(self, tmp_path: Path) -> None:
         names = [f"task {number:03}" for number in range(150)]
@@ -191,6 +204,71 @@ class GraphContract(ProjectionContract):
             ]
             store.drop(["two"])
             assert store.endings(EventRef("one", 1)) == []
+
+    def test_an_ending_is_kept_with_the_moment_that_it_counts_as_known_from(self, tmp_path: Path) -> None:
+        ends = [Invalidation("one", 1, 9, known_from=3), Invalidation("one", 2, 9)]
+        with self.holding(tmp_path, make_meaning(make_event("two", 7), ends=ends)) as store:
+            assert store.endings(EventRef("one", 1)) == [Ending(EventRef("two", 7), 9, 3)]
+            assert store.endings(EventRef("one", 2)) == [Ending(EventRef("two", 7), 9, 7 * SECOND)]
+
+    def test_what_takes_an_ending_back_is_kept_beside_it(self, tmp_path: Path) -> None:
+        told = [
+            make_meaning(make_event("two", 1), ends=[Invalidation("one", 1, VOID)]),
+            make_meaning(make_event("three", 2), ends=[Invalidation("one", 1, VOID, lifted=True)]),
+        ]
+        expected = [
+            Ending(EventRef("two", 1), VOID, SECOND, lifted=False),
+            Ending(EventRef("three", 2), VOID, 2 * SECOND, lifted=True),
+        ]
+        for number, order in enumerate((told, told[::-1])):
+            with self.holding(tmp_path / str(number), *order) as store:
+                assert store.endings(EventRef("one", 1)) == expected
+                store.drop(["three"])
+                assert store.endings(EventRef("one", 1)) == expected[:1]
+
+    def test_a_correction_holds_in_the_place_of_what_it_corrects_until_it_is_taken_back(self, tmp_path: Path) -> None:
+        goal = fact("goal", "win", "open"), fact("goal", "win", "done")
+        said = make_meaning(make_event("one", 1), goal[0])
+        corrected = make_meaning(make_event("one", 2, occurred=SECOND), goal[1], ends=[Invalidation("one", 1, VOID)])
+        undone = make_meaning(
+            make_event("two", 3),
+            ends=[Invalidation("one", 1, VOID, lifted=True), Invalidation("one", 2, VOID)],
+        )
+        redone = make_meaning(
+            make_event("three", 4),
+            ends=[
+                Invalidation("one", 1, VOID),
+                Invalidation("one", 2, VOID, lifted=True),
+                Invalidation("two", 3, VOID),
+            ],
+        )
+        told = [said, corrected, undone, redone]
+        for number, order in enumerate((told, [undone, redone, said, corrected], [redone, said, corrected, undone])):
+            with self.holding(tmp_path / str(number), *order) as store:
+                for seconds, seq in ((1, 1), (2, 2), (3, 1), (4, 2), (None, 2)):
+                    known_at = None if seconds is None else seconds * SECOND
+                    for world in (SECOND, 9 * SECOND):
+                        asked = Selection(as_of=world, known_at=known_at)
+                        held = current(store.statements("goal:win"), store.endings, asked)
+                        assert held is not None
+                        assert held.ref == EventRef("one", seq), (number, seconds, world)
+
+    def test_only_where_one_statement_at_a_time_is_so_is_trust_kept(self, tmp_path: Path) -> None:
+        told = [
+            make_meaning(make_event("one", 1), fact("preference", "editor", "vim"), fact("goal", "win"), trust=4),
+            make_meaning(make_event("one", 2), fact("preference", "editor", "nano"), fact("goal", "win"), trust=3),
+            make_meaning(make_event("two", 1), mention("preference", "editor"), trust=4),
+        ]
+        with self.holding(tmp_path, *told) as store:
+            preferences, goals = store.statements("preference:editor"), store.statements("goal:win")
+            assert [(one.role, one.ref.seq, one.trust) for one in preferences if one.role == Role.FACT] == [
+                ("fact", 1, 4),
+                ("fact", 2, 3),
+            ]
+            assert [one.trust for one in preferences if one.role == Role.MENTION] == [0]
+            assert [one.trust for one in goals] == [0, 0]
+            holds = [current(one, store.endings, Selection(now=9 * SECOND)) for one in (preferences, goals)]
+            assert [held and held.ref.seq for held in holds] == [1, 2]
 
     def test_dropping_a_session_leaves_what_the_others_said(self, tmp_path: Path) -> None:
         ann, task = mention("person", "Ann"), fact("task", "fix")

@@ -12,12 +12,15 @@ from __future__ import annotations
 import contextlib
 import hashlib
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 from zaxy.clock import format_time
 from zaxy.eventloom.event import Event
+from zaxy.ids import EventRef
 from zaxy.projections.protocols import Position, Projection
+from zaxy.projections.selection import Mark
 from zaxy.vocabulary.model import (
     EntityRef,
     EntityStatement,
@@ -81,10 +84,43 @@ def make_meaning(
     relations: Iterable[RelationStatement] = (),
     ends: Iterable[Invalidation] = (),
     text: str = "",
+    trust: int = 0,
 ) -> Meaning:
     """Return an event with what it means."""
     extraction = Extraction(text, EventClass.MEMORY, entities, tuple(relations), tuple(ends))
-    return Meaning(event, extraction)
+    return Meaning(event, extraction, trust=trust)
+
+
+def marks_in(meanings: Iterable[Meaning]) -> dict[EventRef, list[Mark]]:
+    """Return the marks that events set, by the event that they are about."""
+    found: dict[EventRef, list[Mark]] = {}
+    for meaning in meanings:
+        for told in meaning.extraction.invalidations:
+            known_from = meaning.event.recorded_moment if told.known_from is None else told.known_from
+            mark = Mark(told.moment, known_from, told.lifted)
+            found.setdefault(EventRef(told.session_id, told.seq), []).append(mark)
+    return found
+
+
+def is_ended(marks: Sequence[Mark], world: int, known_at: int | None) -> bool:
+    """Return whether an event with these marks had ended at a moment of the world, counted out one moment at a time."""
+    known = [mark for mark in marks if known_at is None or mark.recorded_at <= known_at]
+    return any(
+        sum(1 for mark in known if mark.moment == moment and not mark.lifted)
+        > sum(1 for mark in known if mark.moment == moment and mark.lifted)
+        for moment in {mark.moment for mark in known}
+        if moment <= world
+    )
+
+
+def with_restored(meanings: Sequence[Meaning]) -> list[Meaning]:
+    """Return events so that each one that takes back an ending brings along the event that had ended."""
+    by_ref = {meaning.event.ref: meaning for meaning in meanings}
+    found = []
+    for meaning in meanings:
+        lifted = [EventRef(told.session_id, told.seq) for told in meaning.extraction.invalidations if told.lifted]
+        found.append(replace(meaning, restored=tuple(by_ref[ref] for ref in lifted if ref in by_ref)))
+    return found
 
 
 def position_after(event: Event) -> Position:

@@ -1,4 +1,7 @@
-"""The contract of a search index in executable form: inherit `SearchContract` and give it a back end."""
+"""The contract of a search index in executable form: inherit `SearchContract` and give it a back end.
+
+What it says of endings stands in `zaxy.testing.endings`, whose contract holds this one.
+"""
 
 from __future__ import annotations
 
@@ -7,7 +10,7 @@ import math
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
-from itertools import chain, product
+from itertools import product
 from pathlib import Path
 from typing import Any, Final
 
@@ -53,9 +56,18 @@ def say(session_id: str, seq: int, text: str, **members: Any) -> Meaning:
     return meaning
 
 
-def end(session_id: str, seq: int, target: tuple[str, int], *, moment: int, recorded: int) -> Meaning:
-    """Return the event by which ``target`` stops being so at ``moment``; both times in microseconds."""
-    told = (Invalidation(*target, moment),)
+def end(
+    session_id: str,
+    seq: int,
+    target: tuple[str, int],
+    *,
+    moment: int,
+    recorded: int,
+    lifted: bool = False,
+    known_from: int | None = None,
+) -> Meaning:
+    """Return the event by which ``target`` stops being so at ``moment``, or that takes this back; all microseconds."""
+    told = (Invalidation(*target, moment, lifted, known_from),)
     return say(session_id, seq, "", recorded=recorded, ends=told, housekeeping=True)
 
 
@@ -236,55 +248,6 @@ class SearchContract(ProjectionContract):
         with self.holding(tmp_path, *meanings) as store:
             assert found(store, "word") == [("one", 2)]
             assert found(store, "word", Selection(housekeeping=True)) == [("one", 1), ("one", 2)]
-
-    def test_an_ended_event_is_left_out_from_then_on_whichever_was_applied_first(self, tmp_path: Path) -> None:
-        target = say("one", 1, "word", recorded=10, occurred=0)
-        inside = end("one", 2, ("one", 1), moment=50, recorded=70)
-        outside = end("two", 1, ("one", 1), moment=50, recorded=70)
-        orders: list[list[list[Meaning]]] = [
-            *([[target, inside]], [[target], [inside]]),
-            *([[target, outside]], [[outside, target]], [[target], [outside]], [[outside], [target]]),
-        ]
-        for number, batches in enumerate(orders):
-            everything = tuple(chain(*batches))
-            store = self.make_store(tmp_path / str(number), resolver(everything))
-            with contextlib.closing(store):
-                for part in batches:
-                    store.apply(part, positions_after(part))
-                for as_of, known_at in product((0, 49, 50, 90), (None, 9, 10, 69, 70, 90)):
-                    known = known_at is None or known_at >= 70
-                    there = (known_at is None or known_at >= 10) and not (known and as_of >= 50)
-                    selection = Selection(as_of=as_of, known_at=known_at)
-                    assert found(store, "word", selection) == [("one", 1)] * there, (number, as_of, known_at)
-                assert found(store, "word", Selection(now=49)) == [("one", 1)]
-                assert found(store, "word", Selection(now=50)) == []
-
-    def test_of_several_endings_the_earliest_that_was_known_counts(self, tmp_path: Path) -> None:
-        target = say("one", 1, "word", recorded=0, occurred=0)
-        first = end("one", 2, ("one", 1), moment=80, recorded=10)
-        second = end("two", 1, ("one", 1), moment=40, recorded=20)
-        third = end("one", 3, ("one", 1), moment=60, recorded=30)
-        for batch in (1, 10):
-            with self.holding(tmp_path / str(batch), target, first, second, third, batch=batch) as store:
-                for known_at, ends in ((5, 99), (10, 80), (19, 80), (20, 40), (30, 40), (None, 40)):
-                    for as_of in range(0, 99, 20):
-                        selection = Selection(as_of=as_of, known_at=known_at)
-                        assert bool(found(store, "word", selection)) == (as_of < ends), (known_at, as_of)
-
-    def test_what_ends_an_event_goes_with_its_session(self, tmp_path: Path) -> None:
-        target = say("one", 1, "word", recorded=0, occurred=0)
-        ending = end("two", 1, ("one", 1), moment=5, recorded=6)
-        late = Selection(now=9)
-        with self.holding(tmp_path, target, ending) as store:
-            store.drop(["two"])
-            assert found(store, "word", late) == [("one", 1)]
-            feed(store, [ending])
-            assert found(store, "word", late) == []
-            store.drop(["one"])
-            assert found(store, "word") == []
-            feed(store, [target])
-            assert found(store, "word", late) == []
-            assert found(store, "word", Selection(now=4)) == [("one", 1)]
 
     def test_a_dropped_session_is_found_no_more_and_the_others_are(self, tmp_path: Path) -> None:
         meanings = [say(name, seq, f"word {name}") for name in ("one", "two") for seq in (1, 2)]

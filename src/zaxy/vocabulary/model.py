@@ -7,11 +7,15 @@ from enum import StrEnum
 from typing import Final
 
 from zaxy.eventloom.event import Event
+from zaxy.ids import EventRef
 
 MAX_TEXT_CHARACTERS: Final = 20_000
 """How much of one event is searchable; the rest stays in the log and is quoted from there."""
 
 MAX_NAME_CHARACTERS: Final = 120
+
+VOID: Final = -(1 << 62)
+"""World moment before all others: an event that ends there counts as never said, and what it replaced holds again."""
 
 
 class Role(StrEnum):
@@ -82,12 +86,17 @@ class Invalidation:
     Attributes:
         session_id: The session of the event that is ended.
         seq: Its sequence number.
-        moment: From when on, in the world's time, microseconds since 1970 UTC.
+        moment: From when on, in the world's time, microseconds since 1970 UTC; `VOID` for "as if never said".
+        lifted: True takes back one ending of that event with this moment, instead of adding one.
+        known_from: From when on that counts as known (microseconds), where it is earlier than when the log learned the
+            event that says so; None where it is not.
     """
 
     session_id: str
     seq: int
     moment: int
+    lifted: bool = False
+    known_from: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,7 +108,9 @@ class Extraction:
         event_class: Memory or housekeeping.
         entities: Statements about entities, each entity once.
         relations: Statements about relations between those entities.
-        invalidations: Which other events this one ends.
+        invalidations: Which other events this one ends, or no longer ends.
+        derived_from: Which events it was made from.
+        erased: Of which events nothing may be left in any store.
     """
 
     text: str
@@ -107,15 +118,45 @@ class Extraction:
     entities: tuple[EntityStatement, ...] = ()
     relations: tuple[RelationStatement, ...] = ()
     invalidations: tuple[Invalidation, ...] = ()
+    derived_from: tuple[EventRef, ...] = ()
+    erased: tuple[EventRef, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
 class Meaning:
-    """An event together with its extraction: what the runner hands to each projection."""
+    """An event together with its extraction: what the runner hands to each projection.
+
+    Attributes:
+        event: The event as it is meant: a sealed payload opened, a correction in the place of what it corrects.
+        extraction: What that means.
+        restored: The events of which it takes back an ending, so that a store that lacks them can find them again.
+        trust: How far its source is trusted: larger is more.
+        opened: Whether its payload is sealed in the log and could be read.
+    """
 
     event: Event
     extraction: Extraction
+    restored: tuple[Meaning, ...] = ()
+    trust: int = 0
+    opened: bool = False
 
 
-SINGLE_VALUED_ENTITY_TYPES: Final = frozenset({"preference", "policy"})
+SINGLE_VALUED_ENTITY_TYPES: Final = frozenset({"preference", "policy", "fact"})
 """Entity types of which one statement at a time is so: an earlier one is history once a later one is known."""
+
+INTERNAL_ENTITY_TYPES: Final = frozenset({"proposal", "event"})
+"""Entity types of the memory's own: what waits for review, and what was made from what. Never part of an answer."""
+
+GOVERNED_EVENT_TYPES: Final = frozenset(
+    {
+        "evolution.gate.evaluated",
+        "memory.corrected",
+        "memory.correction.proposed",
+        "memory.endorsed",
+        "memory.rolled_back",
+        "memory.rollback.proposed",
+        "memory.forgotten",
+        "memory.reviewed",
+    }
+)
+"""Event types that change what other events say: only the gate's own commands record them."""

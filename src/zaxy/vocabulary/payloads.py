@@ -18,6 +18,12 @@ from zaxy.vocabulary.model import MAX_TEXT_CHARACTERS
 CIPHER_KEY: Final = f"{RESERVED_PREFIX}cipher"
 """Payload member of a sealed payload: nothing of it can be read without its key."""
 
+VIEW_KEY: Final = f"{RESERVED_PREFIX}view"
+"""Payload member of an event as it is meant: that it was corrected, endorsed or cannot be read, and its label."""
+
+UNTRUSTED: Final = "untrusted"
+"""The label (``taint``) of what nobody reviewed yet and what came from an untrusted source."""
+
 MAX_NAMES: Final = 100
 """How many names one member may list; further ones are searchable and name no entity."""
 

@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 from functools import lru_cache
 from typing import Final
 
 from zaxy.eventloom.event import Event
-from zaxy.vocabulary import activity, conversation, documents, generic, memory, policy, sessions, work
-from zaxy.vocabulary.model import EventClass, Extraction
-from zaxy.vocabulary.payloads import CIPHER_KEY
+from zaxy.vocabulary import activity, conversation, documents, facts, generic, governed, memory, policy, sessions, work
+from zaxy.vocabulary.model import GOVERNED_EVENT_TYPES, EventClass, Extraction, Role
+from zaxy.vocabulary.payloads import CIPHER_KEY, UNTRUSTED, VIEW_KEY
+
+__all__ = ["GOVERNED_EVENT_TYPES", "event_class", "extract"]
 
 Rule = Callable[[Event], Extraction]
 
@@ -18,6 +21,8 @@ _RULES: Final[Mapping[str, Rule]] = {
     **dict.fromkeys(_HOUSEKEEPING, memory.housekeeping),
     "memory.invalidated": memory.invalidated,
     "memory.reinforcement": memory.reinforced,
+    **dict.fromkeys(governed.PROPOSED, governed.proposed),
+    governed.REVIEWED: governed.reviewed,
     "goal": work.goal,
     "task": work.task,
     "decision": work.decision,
@@ -32,6 +37,7 @@ _RULES: Final[Mapping[str, Rule]] = {
     "command": activity.command,
     "file": activity.file_edit,
     "document": documents.document,
+    "fact": facts.fact,
     "session": sessions.session,
 }
 """Rules by the beginning of an event type, in whole parts; the longest that fits counts."""
@@ -57,11 +63,21 @@ def extract(event: Event) -> Extraction:
 
     A pure function of the event: the same event gives the same extraction in every process. It raises for no payload
     that JSON allows, whatever types its members have, and takes time in proportion to the payload's size. A sealed
-    payload means nothing, because its text must not outlive its key.
+    payload means nothing, because its text must not outlive its key. What is labelled untrusted states no facts and
+    ends nothing: it only mentions.
 
     Args:
-        event: A sealed event of any type.
+        event: An event of any type, as it is meant.
     """
-    if CIPHER_KEY in event.payload:
+    payload = event.payload
+    if CIPHER_KEY in payload:
         return Extraction("", event_class(event.event_type))
-    return _rule_of(event.event_type)(event)
+    told = _rule_of(event.event_type)(event)
+    if VIEW_KEY in payload and event.event_type not in GOVERNED_EVENT_TYPES and _is_untrusted(payload[VIEW_KEY]):
+        mentions = tuple(replace(one, role=Role.MENTION, status="", ended=False) for one in told.entities)
+        return replace(told, entities=mentions, relations=(), invalidations=())
+    return told
+
+
+def _is_untrusted(view: object) -> bool:
+    return isinstance(view, Mapping) and view.get("taint") == UNTRUSTED

@@ -27,6 +27,7 @@ _REPLACED = (
     (re.compile(r"\b[0-9a-f]{64}\b"), "<hash>"),
     (re.compile(r"evt_zaxy_(\d{12})_[0-9a-f]{16}"), r"evt_zaxy_\1_<hash>"),
     (re.compile(r"\b[0-9a-f]{32}\b"), "<loom id>"),
+    (re.compile(r"(?<=:)[0-9a-f]{24}\b"), "<id>"),
     (re.compile(r"20\d\d-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{6}Z"), "<time>"),
     (re.compile(r"(?<=^zaxy-loom/<loom id>\+)[0-9a-f]{8}\+[A-Za-z0-9+/]{44}$"), "<key>"),
     (re.compile(r"^[A-Za-z0-9+/]{43}=$", re.MULTILINE), "<root>"),
@@ -46,10 +47,16 @@ _MEASURED = frozenset(
         "entities",
         "statements",
         "relations",
+        "identity",
+        "nonce",
+        "ciphertext",
     }
 )
 
 GOAL = ("append", "goal.created", "--actor", "ann", "--payload", '{"title": "Ship the parser"}')
+NOTE = ("append", "note.made", "--actor", "ann", "--payload", '{"content": "Bob is ill."}', "--session-id", "gov")
+EDIT = ("memory", "edit", "--citation", "eventloom://gov/events/1")
+FORGET = ("memory", "forget", "--citation", "eventloom://gov/events/1", "--reason", "Bob asked")
 COMMANDS: dict[str, tuple[str, ...]] = {
     "init": ("init",),
     "append": (*GOAL, "--occurred-at", "2026-05-08T10:00:00Z", "--key", "hook:1"),
@@ -85,6 +92,19 @@ COMMANDS: dict[str, tuple[str, ...]] = {
     "memory_inferred_status": ("memory", "inferred-status"),
     "doctor": ("doctor",),
     "log_witness_list": ("log", "witness", "list"),
+    "append_forgettable": (*NOTE, "--forgettable"),
+    "memory_edit": (*EDIT, "--new-content", "Bob is well.", "--reason", "he said so"),
+    "memory_rollback": ("memory", "rollback", "--citation", "eventloom://gov/events/3", "--reason", "he is not"),
+    "memory_edit_waiting": (*EDIT, "--new-content", "Bob rests.", "--reason", "unsure", "--confidence", "0.1"),
+    "memory_review": ("memory", "review"),
+    "memory_review_accept": ("memory", "review", "--accept", "--all", "--reason", "asked him"),
+    "memory_show": ("memory", "show", "eventloom://gov/events/1"),
+    "memory_conflicts": ("memory", "conflicts"),
+    "evolution_policy": ("memory", "evolution-policy"),
+    "evolution_gate": ("memory", "evolution-gate", "update", "--confidence", "0.9", "--session-id", "gov"),
+    "memory_forget_plan": (*FORGET, "--dry-run"),
+    "memory_forget": (*FORGET, "--yes", "--receipt", "bob.receipt"),
+    "memory_check_receipt": ("memory", "check-receipt", "bob.receipt", "--public-key", "<key>"),
     "log_verify_findings": ("log", "verify", "--offline"),
     "doctor_findings": ("doctor", "--offline"),
     "error_integrity": ("log", "check-proof", "kept.note", "--public-key", "<key>"),

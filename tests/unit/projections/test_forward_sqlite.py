@@ -17,12 +17,14 @@ from fault_processes import Say, start
 from zaxy.errors import BusyError, ProjectionError
 from zaxy.ids import EventRef
 from zaxy.projections.backends import ForwardBackend
+from zaxy.projections.forward.layered import LayeredForward
+from zaxy.projections.forward.memory import MemoryForward
 from zaxy.projections.forward.passages import read_passages
 from zaxy.projections.forward.sqlite_index import SqliteForward
 from zaxy.projections.search.analysis import Analyzer, analyzer
-from zaxy.projections.selection import Selection
+from zaxy.projections.selection import Mark, Selection
 from zaxy.projections.tier import Tier
-from zaxy.testing.forward import rows_in, rows_of
+from zaxy.testing.forward import endings_in, rows_in, rows_of
 from zaxy.testing.projections import feed, positions_after
 from zaxy.testing.search import end, no_log, say
 from zaxy.vocabulary.model import Meaning
@@ -58,7 +60,8 @@ def check_whole(store: SqliteForward) -> int:
     assert reached in ({}, {"one": last, "two": last})
     expected = [meaning for first in range(1, last, 10) for meaning in batch_of(first)]
     assert rows_in(store, EVERYTHING) == rows_of(expected, EVERYTHING)
-    assert store.endings(EVERYTHING) == {EventRef("one", seq): [(3, seq * 1_000_000)] for seq in range(1, last + 1)}
+    expected_marks = {EventRef("one", seq): [Mark(3, seq * 1_000_000)] for seq in range(1, last + 1)}
+    assert store.endings(EVERYTHING) == expected_marks
     return last
 
 
@@ -122,6 +125,23 @@ def test_what_is_written_between_two_looks_is_not_read_before_the_second(tmp_pat
         assert rows_in(reader, EVERYTHING) == rows_of(MEANINGS, EVERYTHING)
         assert reader.refresh()
         assert rows_in(reader, EVERYTHING) == rows_of([*MEANINGS, *more], EVERYTHING)
+
+
+def test_a_mark_that_is_written_between_two_looks_is_not_told_twice_by_the_file_and_the_tail(tmp_path: Path) -> None:
+    told = [say("one", 3, "word"), end("two", 2, ("one", 1), moment=5, recorded=7)]
+    lift = end("three", 1, ("one", 1), moment=5, recorded=8, lifted=True)
+    tail = MemoryForward()
+    feed(tail, [*told, lift])
+    with (
+        contextlib.closing(SqliteForward(filled(tmp_path))) as writer,
+        contextlib.closing(SqliteForward(path_in(tmp_path), read_only=True)) as reader,
+    ):
+        feed(writer, [*told, lift])
+        both = LayeredForward(reader, tail)
+        marks = [Mark(5, 6), Mark(5, 7), Mark(5, 8, lifted=True)]
+        assert endings_in(both, *EVERYTHING) == {EventRef("one", 1): marks}
+        assert reader.refresh()
+        assert endings_in(reader, *EVERYTHING) == {EventRef("one", 1): marks}
 
 
 def test_an_event_that_is_fed_again_is_not_there_twice(tmp_path: Path) -> None:
@@ -297,6 +317,16 @@ def test_a_store_of_another_language_is_made_anew(tmp_path: Path) -> None:
     path = filled(tmp_path)
     with pytest.raises(ProjectionError, match="made this way"):
         SqliteForward(path, text_analyzer=Analyzer("german"), read_only=True)
+
+
+def test_a_store_from_before_endings_could_be_taken_back_is_made_anew(tmp_path: Path) -> None:
+    path = filled(tmp_path)
+    with contextlib.closing(sqlite3.connect(path)) as connection, connection:
+        connection.execute("UPDATE made_with SET about = replace(about, 'forward/4', 'forward/3')")
+    path.with_name(f"{path.name}.sum").unlink()
+    for read_only in (True, False):
+        with pytest.raises(ProjectionError, match="made this way"):
+            SqliteForward(path, read_only=read_only)
 
 
 def test_an_empty_file_is_one_that_is_being_made(tmp_path: Path) -> None:

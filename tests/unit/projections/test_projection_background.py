@@ -16,7 +16,7 @@ from zaxy.projections.background import BackgroundCatchup
 from zaxy.projections.catchup import Catchup
 from zaxy.projections.search.analysis import analyzer
 from zaxy.projections.tier import Tier
-from zaxy.vocabulary.model import Extraction
+from zaxy.vocabulary.model import Meaning
 from zaxy.vocabulary.registry import extract
 
 LONGEST_WAIT_SECONDS = 20
@@ -32,13 +32,13 @@ class Watched:
         self.read = threading.Event()
         self.failing: Callable[[], None] = lambda: None
         self.tier = Tier(SearchBackend(folder / "loom" / "projections" / "search", analyzer()))
-        self.catchup = Catchup(self.loom, [self.tier], self.extract)
+        self.catchup = Catchup(self.loom, [self.tier], self.meaning)
         self.background = BackgroundCatchup(self.catchup)
 
-    def extract(self, event: Event) -> Extraction:
+    def meaning(self, event: Event) -> Meaning:
         self.read.set()
         self.failing()
-        return extract(event)
+        return Meaning(event, extract(event))
 
     def append(self, count: int) -> None:
         self.loom.commit("s", [Draft("note.made", "ann", {"content": "llama"})] * count)

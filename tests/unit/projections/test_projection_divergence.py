@@ -139,7 +139,7 @@ def test_a_session_whose_log_was_deleted_is_not_answered_from(running: bool, tmp
         warnings = ask(later, "parser").warnings
         assert all("session b" not in warning for warning in warnings)
         check_rebuilt(later, tmp_path)
-        assert "a" not in {session for status in later.catchup._tiers for session in status.committed()}
+        assert "a" not in {session for status in later.catchup.tiers for session in status.committed()}
 
 
 def test_catching_up_leaves_out_a_session_whose_log_was_deleted(tmp_path: Path) -> None:

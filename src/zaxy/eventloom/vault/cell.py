@@ -27,6 +27,8 @@ CELL_ALGORITHM: Final = "AES-256-GCM"
 KEY_BYTES: Final = 32
 NONCE_BYTES: Final = 12
 TAG_BYTES: Final = 16
+VAULT_FOLDER: Final = "vault"
+"""Folder of a loom's vault, in its state folder."""
 
 _MEMBERS: Final = frozenset({"version", "algorithm", "key_id", "nonce", "ciphertext"})
 _KEY_ID: Final = re.compile(r"[0-9a-f]{32}", re.ASCII)

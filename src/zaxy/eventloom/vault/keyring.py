@@ -158,7 +158,7 @@ class KeyringFile:
             return None
         if len(data) != KEY_BYTES and data.lstrip().startswith(b"{"):
             return self._parse(data)
-        secret = _bare_key(data)
+        secret = bare_key(data)
         if secret is None:
             raise IntegrityError(
                 f"{self.path} holds neither a keyring nor a 256-bit key",
@@ -238,7 +238,7 @@ def _kek(told: Any) -> Kek:
     return kek
 
 
-def _bare_key(data: bytes) -> bytes | None:
+def bare_key(data: bytes) -> bytes | None:
     """Return a key given raw, in hexadecimal digits or in base64; 32 printable characters are a password, not a key."""
     if len(data) == KEY_BYTES:
         return None if all(0x20 <= byte < 0x7F for byte in data) else data

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import secrets
 import sqlite3
 from collections.abc import Iterable, Iterator, Sequence
 from enum import StrEnum
@@ -27,6 +28,9 @@ _SCHEMA: Final = (
         WHEN EXISTS (SELECT 1 FROM destroyed WHERE key_id = NEW.key_id)
         BEGIN SELECT RAISE(ABORT, 'a key that was destroyed stays destroyed'); END""",
 )
+_NAMING: Final = "naming_key_id"
+_MARKER_BYTES: Final = 16
+_ADD: Final = "INSERT INTO keys VALUES (?, ?, ?, ?, ?)"
 _KEY: Final = "SELECT key_id, kek_id, algorithm, wrapped FROM keys"
 _IS_DESTROYED: Final = "SELECT 1 FROM destroyed WHERE key_id = ?"
 _UNSETTLED: Final = f"SELECT EXISTS ({_KEY} WHERE key_id = ?) OR NOT EXISTS ({_IS_DESTROYED})"
@@ -41,10 +45,17 @@ class KeyStatus(StrEnum):
 
 
 class Entry(NamedTuple):
-    """What a vault holds for a key id; the wrapped key only where it is present."""
+    """What a vault holds for a key id; the wrapped key only where it is present.
+
+    Attributes:
+        status: Whether it is present.
+        key: The key.
+        marker: The vault's marker in that moment, see `KeyStore.marker`.
+    """
 
     status: KeyStatus
     key: WrappedKey | None = None
+    marker: str = ""
 
 
 class KnownKek(NamedTuple):
@@ -71,10 +82,35 @@ class KeyStore:
         with self._reading() as database:
             if database is None:
                 return Entry(KeyStatus.UNKNOWN)
+            marker = _about(database, "marker") or ""
             if database.execute(_IS_DESTROYED, (key_id,)).fetchone():
-                return Entry(KeyStatus.DESTROYED)
+                return Entry(KeyStatus.DESTROYED, None, marker)
             row = database.execute(f"{_KEY} WHERE key_id = ?", (key_id,)).fetchone()
-            return Entry(KeyStatus.UNKNOWN) if row is None else Entry(KeyStatus.PRESENT, _wrapped(*row))
+            found = None if row is None else _wrapped(*row)
+            return Entry(KeyStatus.UNKNOWN if found is None else KeyStatus.PRESENT, found, marker)
+
+    def marker(self) -> str:
+        """Return random text that every destruction exchanges: an older copy of the vault has another one.
+
+        Empty where there is no vault, and in one that has none yet.
+        """
+        with self._reading() as database:
+            return "" if database is None else _about(database, "marker") or ""
+
+    def naming_key(self) -> WrappedKey | None:
+        """Return the key under which idempotency keys are hashed, or None when it was not made yet."""
+        with self._reading() as database:
+            key_id = None if database is None else _about(database, _NAMING)
+            if database is None or key_id is None:
+                return None
+            row = database.execute(f"{_KEY} WHERE key_id = ?", (key_id,)).fetchone()
+            return None if row is None else _wrapped(*row)
+
+    def add_naming_key(self, key: WrappedKey, moment: int) -> None:
+        """Add the key under which idempotency keys are hashed. On return it is on disk."""
+        with self._writing() as database:
+            database.execute(_ADD, (key.key_id, key.kek_id, WRAP_ALGORITHM, key.wrapped, moment))
+            _set_about(database, _NAMING, key.key_id)
 
     def known_kek(self) -> KnownKek | None:
         """Return the newest key-encryption key that is known to be on disk."""
@@ -94,7 +130,12 @@ class KeyStore:
         with self._reading() as database:
             if database is None:
                 return []
-            return [key_id for key_id in key_ids if database.execute(_UNSETTLED, (key_id, key_id)).fetchone()[0]]
+            spared = _about(database, _NAMING)
+            return [
+                key_id
+                for key_id in key_ids
+                if key_id != spared and database.execute(_UNSETTLED, (key_id, key_id)).fetchone()[0]
+            ]
 
     def issued_until(self, moment: int) -> list[str]:
         """Return the keys that were issued at this moment or before, in microseconds since 1970."""
@@ -102,7 +143,8 @@ class KeyStore:
             if database is None:
                 return []
             rows = database.execute("SELECT key_id FROM keys WHERE issued_at <= ? ORDER BY key_id", (moment,))
-            return [str(key_id) for (key_id,) in rows]
+            spared = _about(database, _NAMING)
+            return [str(key_id) for (key_id,) in rows if key_id != spared]
 
     def wrapped_by_others(self, kek_id: str, limit: int) -> list[WrappedKey]:
         """Return some of the keys that another key-encryption key wraps."""
@@ -115,7 +157,12 @@ class KeyStore:
         """Add keys, all or none. On return they are on disk."""
         rows = [(key.key_id, key.kek_id, WRAP_ALGORITHM, key.wrapped, moment) for key in keys]
         with self._writing() as database:
-            database.executemany("INSERT INTO keys VALUES (?, ?, ?, ?, ?)", rows)
+            database.executemany(_ADD, rows)
+
+    def discard(self, key_ids: Iterable[str]) -> None:
+        """Delete keys that sealed nothing; no tombstone is left."""
+        with self._writing() as database:
+            database.executemany("DELETE FROM keys WHERE key_id = ?", [(key_id,) for key_id in key_ids])
 
     def rewrap(self, keys: Sequence[WrappedKey]) -> None:
         """Exchange the wrapped form of keys, all or none. On return it is on disk."""
@@ -132,12 +179,18 @@ class KeyStore:
     def destroy(self, key_ids: Iterable[str], moment: int) -> list[str]:
         """Delete keys and leave a tombstone for each, all or none, then rewrite the file. On return it is on disk.
 
+        The key under which idempotency keys are hashed seals nothing, and stays.
+
         Returns:
             Those that were present.
         """
         present = []
         with self._writing() as database:
+            spared = _about(database, _NAMING)
+            _set_about(database, "marker", secrets.token_hex(_MARKER_BYTES))
             for key_id in key_ids:
+                if key_id == spared:
+                    continue
                 database.execute("INSERT OR IGNORE INTO destroyed VALUES (?, ?)", (key_id, moment))
                 if database.execute("DELETE FROM keys WHERE key_id = ?", (key_id,)).rowcount:
                     present.append(key_id)
@@ -161,11 +214,12 @@ class KeyStore:
 
     @contextlib.contextmanager
     def _reading(self) -> Iterator[sqlite3.Connection | None]:
-        """Use the file; None when there is none, or a crash came while it was made."""
+        """Use the file as it is at one moment; None when there is none, or a crash came while it was made."""
         if not is_there(self.path):
             yield None
             return
         with connected(self.path) as database:
+            database.execute("BEGIN")  # else another process may make the tables, or destroy, between two statements
             yield database if self._is_made(database) else None
 
     @contextlib.contextmanager
@@ -177,6 +231,7 @@ class KeyStore:
                 for statement in _SCHEMA:
                     database.execute(statement)
                 _set_about(database, "loom_id", self._loom_id)
+                _set_about(database, "marker", secrets.token_hex(_MARKER_BYTES))
                 database.execute(f"PRAGMA user_version={SCHEMA_VERSION}")
             yield database
 

@@ -20,6 +20,8 @@ from zaxy.errors import ForgottenError, KeyUnavailableError, WriteFailedError, Z
 from zaxy.eventloom.canonical import decode, stored
 from zaxy.eventloom.payload import clean_payload
 from zaxy.eventloom.vault.cell import (
+    VAULT_FOLDER,
+    Cell,
     CellContext,
     DataKey,
     check_key_id,
@@ -30,8 +32,9 @@ from zaxy.eventloom.vault.cell import (
 )
 from zaxy.eventloom.vault.database import RESTORE
 from zaxy.eventloom.vault.keyring import KeyringFile
-from zaxy.eventloom.vault.store import KeyStatus, KeyStore
+from zaxy.eventloom.vault.store import Entry, KeyStatus, KeyStore
 from zaxy.eventloom.vault.wrapping import Wrapping
+from zaxy.files.cache import identity_of
 from zaxy.files.lock import locked
 
 _REWRAP_AT_ONCE: Final = 5_000
@@ -76,13 +79,15 @@ class Vault:
         lock_timeout_seconds: float = 30.0,
     ) -> None:
         self.loom_id = loom_id
-        self.path = folder / "vault" / "keys.db"
-        self._lock = folder / "vault" / "lock"
+        self.path = folder / VAULT_FOLDER / "keys.db"
+        self._lock = folder / VAULT_FOLDER / "lock"
         self._lock_timeout_seconds = lock_timeout_seconds
         self._clock = clock or SystemClock()
         self._store = KeyStore(self.path, loom_id)
         keyring = KeyringFile(kek_path or folder / "kek.json", loom_id, named=kek_path is not None)
         self._wrapping = Wrapping(self._store, keyring, loom_id)
+        self._naming_secret: bytes | None = None
+        self._nameless: list[int] = []
 
     @classmethod
     def of(cls, settings: Settings, loom_id: str) -> Vault:
@@ -145,7 +150,62 @@ class Vault:
         Raises:
             InvalidInputError: The payload is not one that a log would take.
         """
-        return seal_cell(_encode(payload), key, loom_id=self.loom_id, context=context)
+        return self.seal_encoded(key, _encode(payload), context)
+
+    def seal_encoded(self, key: DataKey, plaintext: bytes, context: CellContext) -> dict[str, Any]:
+        """As `seal_with`, for a payload that was checked and encoded already."""
+        return seal_cell(plaintext, key, loom_id=self.loom_id, context=context)
+
+    def discard(self, key_ids: Iterable[str]) -> None:
+        """Delete keys that `issue` made and that sealed nothing. Errors as `destroy`."""
+        with self._changing():
+            self._store.discard([check_key_id(key_id) for key_id in key_ids])
+
+    def naming_secret(self) -> bytes:
+        """Return the secret under which the idempotency keys of this loom's sealed payloads are hashed.
+
+        Made at the first call, and on disk when that returns: a key like the others, so that a rotation takes it along.
+
+        Raises:
+            ZaxyError: As `issue`.
+        """
+        known = self.known_naming_secret()
+        if known is None:
+            with self._changing():
+                known = self._read_naming_secret()  # another process may have made it meanwhile
+                if known is None:
+                    key = new_data_key()
+                    wrapped = self._wrapping.keyring().wrap(key, loom_id=self.loom_id)
+                    self._store.add_naming_key(wrapped, self._clock.now())
+                    known = key.secret
+            self._naming_secret = known
+        return known
+
+    def known_naming_secret(self) -> bytes | None:
+        """As `naming_secret`, but None where it was never made. Makes nothing; a vault without one is read once."""
+        if self._naming_secret is None and (identity := self._identity()) != self._nameless:
+            self._naming_secret = self._read_naming_secret()
+            self._nameless = identity
+        return self._naming_secret
+
+    def _read_naming_secret(self) -> bytes | None:
+        wrapped = self._store.naming_key()
+        return None if wrapped is None else self._wrapping.data_key(wrapped).secret
+
+    def _identity(self) -> list[int]:
+        """Return what changes when the vault's file does."""
+        try:
+            return identity_of(self.path)
+        except OSError:
+            return []
+
+    def find(self, key_id: str) -> Entry:
+        """Return what the vault holds for a key. Errors as `status`."""
+        return self._store.find(key_id)
+
+    def marker(self) -> str:
+        """Return what every destruction exchanges, so that an older copy of the vault is told from this one."""
+        return self._store.marker()
 
     def open(self, payload: Mapping[str, Any], context: CellContext) -> dict[str, Any]:
         """Return the payload that was sealed, as the log would have held it.
@@ -160,7 +220,10 @@ class Vault:
             IntegrityError: The cell or the vault was changed, or the cell belongs to another event.
         """
         cell = parse_cell(payload)
-        entry = self._store.find(cell.key_id)
+        return self.open_found(cell, self._store.find(cell.key_id), context)
+
+    def open_found(self, cell: Cell, entry: Entry, context: CellContext) -> dict[str, Any]:
+        """Return the payload that was sealed, by what `find` told of its key. Errors as `open`."""
         if entry.status is KeyStatus.DESTROYED:
             raise ForgottenError(f"the payload under key {cell.key_id} was forgotten")
         if entry.key is None:

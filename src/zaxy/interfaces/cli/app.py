@@ -10,7 +10,10 @@ from typing import Any
 import click
 
 from zaxy import __version__
+from zaxy.interfaces.cli.evolution_commands import evolution_gate, evolution_policy
 from zaxy.interfaces.cli.failure import INTERRUPTED, PIPE_CLOSED, show_failure
+from zaxy.interfaces.cli.forget_commands import check, forget
+from zaxy.interfaces.cli.governance_commands import edit, rollback
 from zaxy.interfaces.cli.inferred_command import inferred_status
 from zaxy.interfaces.cli.ingest_commands import ingest
 from zaxy.interfaces.cli.log_commands import doctor, log
@@ -18,6 +21,8 @@ from zaxy.interfaces.cli.memory_commands import memory
 from zaxy.interfaces.cli.proof_commands import prove
 from zaxy.interfaces.cli.recall_commands import checkout, query
 from zaxy.interfaces.cli.replay_command import replay
+from zaxy.interfaces.cli.review_commands import conflicts, review
+from zaxy.interfaces.cli.show_command import show
 from zaxy.interfaces.cli.text import tell
 from zaxy.interfaces.cli.upkeep_commands import reproject, serve, status
 from zaxy.interfaces.cli.witness_commands import witness
@@ -84,6 +89,8 @@ for _command in _COMMANDS:
     cli.add_command(_command)
 memory.add_command(checkout)
 memory.add_command(inferred_status)
+for _command in (show, edit, rollback, forget, check, review, conflicts, evolution_policy, evolution_gate):
+    memory.add_command(_command)
 assert {prove.name, witness.name} <= set(log.commands)  # their modules add them to the group
 
 

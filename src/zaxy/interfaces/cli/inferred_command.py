@@ -40,7 +40,7 @@ def inferred_status(place: Place, *, session_id: tuple[str, ...], as_of: str | N
     filters = Filters(session_id=session_id or None, as_of=as_of, known_at=known_at)
     with opened(place, must_exist=True) as memory, ProgressBar("Reading") as progress:
         selection, terms = filters.selection(memory.clock.now()), analyzer(memory.settings.search_language)
-        found = infer(memory.loom, selection, terms, progress=progress)
+        found = infer(memory.loom, selection, terms, reader=memory.reader, progress=progress)
     if place.as_json:
         say_json(found)
         return None

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
 import click
 
 from zaxy.errors import ProjectionError
+from zaxy.interfaces.cli.change_options import forgettable_option
 from zaxy.interfaces.cli.opening import opened
 from zaxy.interfaces.cli.options import Outcome, Place, place_options, write_session_option
 from zaxy.interfaces.cli.progress import ProgressBar
@@ -16,6 +18,7 @@ from zaxy.interfaces.cli.text import counted, one_line, say, say_json, tell, war
 if TYPE_CHECKING:
     from zaxy.memory import Memory
     from zaxy.services.capture.intake import Ingested
+    from zaxy.services.capture.sink import Sink
 
 _FINDINGS_TOLD: Final = 20
 _KINDS_TOLD: Final = 5
@@ -34,8 +37,9 @@ def ingest() -> None:
 
 @ingest.command("claude-code")
 @click.argument("path", type=click.Path(), metavar="PATH")
+@forgettable_option
 @place_options
-def claude_code(place: Place, path: str) -> Outcome:
+def claude_code(place: Place, path: str, *, forgettable: bool) -> Outcome:
     """Take in Claude Code transcripts: one session's JSONL file, or a folder of projects.
 
     Each client session becomes a session of its own.
@@ -46,14 +50,19 @@ def claude_code(place: Place, path: str) -> Outcome:
     """
     from zaxy.services.capture.claude_code import ingest_claude_code
 
-    return _ingest(place, lambda memory, progress: ingest_claude_code(path, memory.sink, progress=progress))
+    return _ingest(
+        place,
+        lambda _memory, sink, progress: ingest_claude_code(path, sink, progress=progress),
+        Intake("claude-code", forgettable),
+    )
 
 
 @ingest.command("documents")
 @click.argument("paths", nargs=-1, required=True, type=click.Path(), metavar="PATH...")
 @click.option("--session-id", default="documents", show_default=True, metavar="ID", help="The session to record in.")
+@forgettable_option
 @place_options
-def documents(place: Place, paths: tuple[str, ...], *, session_id: str) -> Outcome:
+def documents(place: Place, paths: tuple[str, ...], *, session_id: str, forgettable: bool) -> Outcome:
     """Take in documents and source files, chunk by chunk, with the lines they stand on.
 
     \b
@@ -64,15 +73,17 @@ def documents(place: Place, paths: tuple[str, ...], *, session_id: str) -> Outco
 
     return _ingest(
         place,
-        lambda memory, progress: ingest_documents(paths, memory.sink, session_id=session_id, progress=progress),
+        lambda _memory, sink, progress: ingest_documents(paths, sink, session_id=session_id, progress=progress),
+        Intake("documents", forgettable),
     )
 
 
 @ingest.command("jsonl")
 @click.argument("path", type=click.Path(), metavar="PATH")
 @write_session_option
+@forgettable_option
 @place_options
-def jsonl(place: Place, path: str, *, session_id: str | None) -> Outcome:
+def jsonl(place: Place, path: str, *, session_id: str | None, forgettable: bool) -> Outcome:
     """Take in a conversation: one turn a line, with speaker, text, time and session.
 
     --session-id is for the lines that name no session.
@@ -85,9 +96,10 @@ def jsonl(place: Place, path: str, *, session_id: str | None) -> Outcome:
 
     return _ingest(
         place,
-        lambda memory, progress: ingest_turns(
-            path, memory.sink, session_id=memory.settings.session_id, progress=progress
+        lambda memory, sink, progress: ingest_turns(
+            path, sink, session_id=memory.settings.session_id, progress=progress
         ),
+        Intake("jsonl", forgettable),
         session_id=session_id,
     )
 
@@ -95,8 +107,9 @@ def jsonl(place: Place, path: str, *, session_id: str | None) -> Outcome:
 @ingest.command("git")
 @click.argument("repository", default=".", type=click.Path(), metavar="[REPO]")
 @click.option("--session-id", default="git", show_default=True, metavar="ID", help="The session to record in.")
+@forgettable_option
 @place_options
-def git(place: Place, repository: str, *, session_id: str) -> Outcome:
+def git(place: Place, repository: str, *, session_id: str, forgettable: bool) -> Outcome:
     """Take in the commits that lead to a repository's current head.
 
     \b
@@ -106,19 +119,43 @@ def git(place: Place, repository: str, *, session_id: str) -> Outcome:
     from zaxy.services.capture.git_history import ingest_git
 
     return _ingest(
-        place, lambda memory, progress: ingest_git(repository, memory.sink, session_id=session_id, progress=progress)
+        place,
+        lambda _memory, sink, progress: ingest_git(repository, sink, session_id=session_id, progress=progress),
+        Intake("git", forgettable),
     )
 
 
+@dataclass(frozen=True, slots=True)
+class Intake:
+    """How an import is recorded.
+
+    Attributes:
+        importer: Its name, which the origin of each event tells.
+        forgettable: Whether each event is sealed under a key of its own.
+    """
+
+    importer: str
+    forgettable: bool
+
+
 def _ingest(
-    place: Place, source: Callable[[Memory, ProgressBar], Ingested], *, session_id: str | None = None
+    place: Place,
+    source: Callable[[Memory, Sink, ProgressBar], Ingested],
+    intake: Intake,
+    *,
+    session_id: str | None = None,
 ) -> Outcome:
     """Run one import, let the projections take it in, and tell what came of it."""
+    from zaxy.eventloom.origin import Origin, SourceClass
     from zaxy.interfaces.serialize import to_json
+    from zaxy.services.capture.marking import MarkingSink
+    from zaxy.services.governance.attribution import user_name
 
     with opened(place, session_id=session_id) as memory:
+        origin = Origin(SourceClass.IMPORT, intake.importer, user_name())
+        sink = MarkingSink(memory.sink, origin, forgettable=intake.forgettable)
         with ProgressBar("Reading") as progress:
-            result = source(memory, progress)
+            result = source(memory, sink, progress)
         warnings = _project(memory) if result.recorded.added else []
     taken = result.recorded.added + result.recorded.known
     if place.as_json:

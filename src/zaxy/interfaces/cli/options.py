@@ -52,6 +52,7 @@ class FilterOptions:
     occurred_to: str | None
     now: str | None
     lanes: tuple[str, ...]
+    history: bool
 
     def filters(self) -> Filters:
         """Return them as recall takes them; a filter that was not given lets everything pass."""
@@ -67,6 +68,7 @@ class FilterOptions:
             occurred_to=self.occurred_to,
             now=self.now,
             lanes=self.lanes or None,
+            history=self.history,
         )
 
 
@@ -89,8 +91,14 @@ def checked_text(context: click.Context, parameter: click.Parameter, value: str 
     return value
 
 
-def _packed(kind: type[Any], name: str, function: Callable[..., Any]) -> Callable[..., Any]:
-    """Return ``function`` called with one value of ``kind`` in the place of its fields."""
+def packed(kind: type[Any], name: str, function: Callable[..., Any]) -> Callable[..., Any]:
+    """Return a command that is called with one value of a dataclass in the place of its fields.
+
+    Args:
+        kind: The dataclass; options of the names of its fields must be added.
+        name: How the command names the value.
+        function: The command.
+    """
     names = [field.name for field in fields(kind)]
 
     @functools.wraps(function)
@@ -103,7 +111,7 @@ def _packed(kind: type[Any], name: str, function: Callable[..., Any]) -> Callabl
 
 def place_options(function: FunctionT) -> FunctionT:
     """Add ``--eventloom-path``, ``--projection-backend`` and ``--json``; the command gets them as ``place``."""
-    command = _packed(Place, "place", function)
+    command = packed(Place, "place", function)
     command = click.option("--json", "as_json", is_flag=True, help="Answer in JSON.")(command)
     command = click.option(
         "--projection-backend", metavar="NAME", help="Graph back end: embedded is the one in this version."
@@ -124,8 +132,9 @@ def packet_filter_options(function: FunctionT) -> FunctionT:
 
 
 def _with_filters(function: FunctionT, occurred_from: Names, occurred_to: Names) -> FunctionT:
-    command = _packed(FilterOptions, "wanted", function)
+    command = packed(FilterOptions, "wanted", function)
     for option in (
+        click.option("--history", is_flag=True, help="Also what was corrected, ended or replaced since, marked."),
         click.option(
             "--lanes",
             multiple=True,

@@ -52,12 +52,16 @@ def _scores(hit: Hit) -> str:
 
 
 def hit_block(hit: Hit, rank: int, width: int | None, *, explain: bool) -> str:
-    """Return one hit: score, actor, date and type; what was said; its citation."""
+    """Return one hit: score, actor, date and type; what was said, and what a reader has to know of it; its citation."""
+    from zaxy.services.recall.checkout_text import marks
+
     date = hit.occurred_at[:16].replace("T", " ")
     path, line = hit.metadata.get("path"), hit.metadata.get("line")
     where = "" if path is None else f"  {one_line(path)}" + ("" if line is None else f":{line}")
     lines = [f"{rank}. {hit.score:.4f}  {one_line(hit.actor)}  {one_line(date)}  {one_line(hit.event_type)}{where}"]
     lines.append(block(hit.content, "   ", width))
+    if marks(hit):
+        lines.append(f"   {marks(hit).strip()}")
     if explain:
         facts = "  ".join(f"{name}: {one_line(value)}" for name, value in hit.metadata.items())
         lines += [f"   scores: {_scores(hit)}", *([f"   {facts}"] if facts else [])]
@@ -65,11 +69,15 @@ def hit_block(hit: Hit, rank: int, width: int | None, *, explain: bool) -> str:
 
 
 def event_line(event: Event) -> str:
-    """Return one event of a replay as one line."""
+    """Return one event of a replay as one line; one that changes another says which."""
     from zaxy.services.operations.inspection import summarize
+    from zaxy.vocabulary.governed import told_change
+    from zaxy.vocabulary.model import GOVERNED_EVENT_TYPES
 
     head = f"  [{event.seq}] {event.recorded_at} {one_line(event.event_type)} by {one_line(event.actor)}"
-    return f"{head}: {one_line(summarize(event))}"
+    target = told_change(event).target if event.event_type in GOVERNED_EVENT_TYPES else None
+    about = "" if target is None else f" about [{target.seq}]"
+    return f"{head}{about}: {one_line(summarize(event))}"
 
 
 def show_entries(entries: Iterable[LogEntry]) -> None:

@@ -19,6 +19,7 @@ from zaxy.interfaces.cli.text import say, say_json, warn
 if TYPE_CHECKING:
     from zaxy.eventloom.event import Event
     from zaxy.eventloom.log import EventLog
+    from zaxy.eventloom.vault.opening import Opener
     from zaxy.eventloom.verification import IntegrityReport
 
 
@@ -75,12 +76,32 @@ class _Reading:
     from_seq: int
     to_seq: int | None
     damage: LogDamagedError | None = None
+    _opener: Opener | None = None
 
     def events(self) -> Iterator[Event]:
+        """Yield the events, sealed ones opened where that can be done."""
+        from zaxy.vocabulary.payloads import CIPHER_KEY
+
         try:
-            yield from self.log.replay(self.from_seq, self.to_seq)
+            for event in self.log.replay(self.from_seq, self.to_seq):
+                yield self._opened(event) if CIPHER_KEY in event.payload else event
         except LogDamagedError as error:
             self.damage = error
+
+    def _opened(self, event: Event) -> Event:
+        if self._opener is None:
+            self._opener = _opener(self.log)
+        return self._opener.open(event)
+
+
+def _opener(log: EventLog) -> Opener:
+    """Return what opens the sealed events of a log: with the keys of the loom that its file lies in."""
+    from zaxy.config import load_settings
+    from zaxy.eventloom.loom import Eventloom
+    from zaxy.eventloom.vault.opening import Opener
+
+    folder = log.layout.folder
+    return Opener.of(load_settings(eventloom_path=folder), Eventloom(folder))
 
 
 def _integrity(report: IntegrityReport | None, damage: LogDamagedError | None) -> dict[str, Any]:

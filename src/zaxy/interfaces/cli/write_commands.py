@@ -2,13 +2,24 @@
 
 from __future__ import annotations
 
+import functools
+from dataclasses import dataclass
 from pathlib import Path
 
 import click
 
 from zaxy.errors import InvalidInputError
+from zaxy.interfaces.cli.change_options import ProvenanceOptions, origin_of, provenance_options
 from zaxy.interfaces.cli.opening import opened
-from zaxy.interfaces.cli.options import Outcome, Place, checked_text, checked_time, place_options, write_session_option
+from zaxy.interfaces.cli.options import (
+    Outcome,
+    Place,
+    checked_text,
+    checked_time,
+    packed,
+    place_options,
+    write_session_option,
+)
 from zaxy.interfaces.cli.payload import read_payload
 from zaxy.interfaces.cli.text import counted, one_line, say, say_json, warn
 
@@ -37,10 +48,20 @@ def init(place: Place, session_id: str | None) -> Outcome:
     say(f"  settings: {one_line(done.profile)}")
     if done.key_path is not None:
         say(f"  signing key: {one_line(done.key_path)} (keep it out of the loom's backups)")
+    say(f"  forgetting: {done.forgetting}")
     say(f"  new: {', '.join(done.made) or 'nothing, it was complete'}")
     say(f"  next: {done.next_command}")
     warn(done.warnings)
     return None
+
+
+@dataclass(frozen=True, slots=True)
+class PayloadOptions:
+    """What was said or done, as given."""
+
+    payload: str | None
+    payload_file: str | None
+    occurred_at: str | None
 
 
 @click.command()
@@ -52,16 +73,17 @@ def init(place: Place, session_id: str | None) -> Outcome:
 )
 @click.option("--occurred-at", callback=checked_time, metavar="TIME", help="When it happened, if not now.")
 @click.option("--key", metavar="KEY", help="Idempotency key <source>:<id>; a second event with it is not recorded.")
+@functools.partial(packed, PayloadOptions, "told")
+@provenance_options
 @write_session_option
 @place_options
 def append(
     place: Place,
     event_type: str,
     *,
+    provenance: ProvenanceOptions,
+    told: PayloadOptions,
     actor: str,
-    payload: str | None,
-    payload_file: str | None,
-    occurred_at: str | None,
     key: str | None,
     session_id: str | None,
 ) -> Outcome:
@@ -73,12 +95,17 @@ def append(
     Example:
       zaxy append goal.created --actor ann --payload '{"title": "Ship the parser"}'
       echo '{"title": "Use click"}' | zaxy append decision.made --actor ann --occurred-at 2026-05-08
+      zaxy append note.made --actor ann --payload '{"content": "Bob is ill"}' --forgettable
     """
     from zaxy.eventloom.event import Draft
     from zaxy.interfaces.serialize import to_json
+    from zaxy.services.governance.attribution import refuse_governed
 
-    draft = Draft(event_type, actor, read_payload(payload, payload_file, occurred_at), key)
+    refuse_governed(event_type)
+    given = read_payload(told.payload, told.payload_file, told.occurred_at)
     with opened(place, session_id=session_id) as memory:
+        origin = provenance.origin(memory)
+        draft = Draft(event_type, actor, given, key, origin=origin, forgettable=provenance.forgettable)
         outcome = memory.loom.commit(memory.settings.session_id, [draft])[0]
     event = outcome.event
     if place.as_json:
@@ -135,6 +162,7 @@ def invalidate(
             entity=entity,
             invalid_at=invalid_at,
             reason=reason,
+            origin=origin_of(None),
         )
     if place.as_json:
         say_json(done)

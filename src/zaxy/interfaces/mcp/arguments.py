@@ -18,6 +18,8 @@ _KINDS: Final = {
     "integer": "a whole number",
     "object": "an object",
     "array": "a list",
+    "boolean": "true or false",
+    "number": "a number",
 }
 _BOUNDS: Final = {
     "minimum": "at least {:,}",
@@ -95,16 +97,41 @@ def _is_encodable(text: str) -> bool:
 def authorize(arguments: Arguments, admin_token: str | None) -> None:
     """Let a call pass if the server has no admin token, or if the call presents it.
 
-    The comparison takes the same time wherever the two differ.
-
     Raises:
         NotAuthorizedError: The token is missing or another.
     """
-    if admin_token is None:
-        return
-    given = str(arguments.get("admin_token", "")).encode("utf-8", "surrogateescape")
-    if not hmac.compare_digest(given, admin_token.encode("utf-8", "surrogateescape")):
+    if admin_token is not None and not is_authorized(arguments, admin_token):
         raise NotAuthorizedError("this tool needs the admin token", remedy="pass it as the argument admin_token")
+
+
+def require_authorization(what: str, arguments: Arguments, admin_token: str | None) -> None:
+    """Let a call pass only if the server has an admin token and the call presents it.
+
+    Args:
+        what: What needs it, for the message.
+        arguments: The call's arguments.
+        admin_token: The server's token.
+
+    Raises:
+        NotAuthorizedError: The server has none, or the call's is missing or another.
+    """
+    if admin_token is None:
+        raise NotAuthorizedError(
+            f"{what} needs the admin token, and this server has none",
+            remedy="do it at a terminal with zaxy memory, or start the server with MCP_ADMIN_TOKEN",
+        )
+    authorize(arguments, admin_token)
+
+
+def is_authorized(arguments: Arguments, admin_token: str | None) -> bool:
+    """Return whether a call presents the admin token of a server that has one.
+
+    The comparison takes the same time wherever the two differ.
+    """
+    if admin_token is None:
+        return False
+    given = str(arguments.get("admin_token", "")).encode("utf-8", "surrogateescape")
+    return hmac.compare_digest(given, admin_token.encode("utf-8", "surrogateescape"))
 
 
 def whole(arguments: Arguments, name: str, default: int | None = None) -> Any:

@@ -30,6 +30,11 @@ def number(description: str, **rules: Any) -> Schema:
     return {"type": "integer", "description": description, **rules}
 
 
+def flag(description: str) -> Schema:
+    """Return the schema of a yes or no, no where it is left out."""
+    return {"type": "boolean", "description": description, "default": False}
+
+
 def texts(description: str, **rules: Any) -> Schema:
     """Return the schema of a list of strings."""
     return {"type": "array", "items": {"type": "string"}, "description": description, **rules}
@@ -65,6 +70,7 @@ _NARROWING: Final[Mapping[str, Schema]] = {
     "occurred_from": text("Only what happened in the world from this moment on, RFC 3339"),
     "occurred_to": text("Only what happened in the world up to this moment, RFC 3339"),
     "known_at": text("Only what memory had recorded by this moment, RFC 3339"),
+    "history": flag("Also what was corrected, ended or replaced since, marked with what ended it"),
     "now": text("The moment of asking, RFC 3339, by which 'last week' is understood; left out: the server's clock"),
     "lanes": {
         "type": "array",
@@ -74,7 +80,7 @@ _NARROWING: Final[Mapping[str, Schema]] = {
     },
 }
 _WRITE_SESSION: Final = text("The session to record in; left out: the server's own session")
-_ADMIN_TOKEN: Final = text("The admin token, where the server was given one; it is never recorded")
+ADMIN_TOKEN: Final = text("The admin token, where the server was given one; it is never recorded")
 _LIMIT: Final = number("Most hits wanted", minimum=1, maximum=1_000, default=10)
 _TOKENS: Final = number(
     "How long the packet may be, in tokens (four characters each)", minimum=50, maximum=200_000, default=2_000
@@ -95,6 +101,9 @@ APPEND_TAKES: Final = takes(
         "session_id": _WRITE_SESSION,
         "thread": text("Older name of session_id, which wins where both are given"),
         "occurred_at": text("When it happened in the world, RFC 3339; left out: now"),
+        "forgettable": flag("Seal it under a key of its own, so that it can be forgotten for good"),
+        "untrusted": flag("It comes from somewhere that may lie: it states no facts until somebody reviewed it"),
+        "derives_from": texts("Citations of the events it was made from", maxItems=100),
     },
 )
 QUERY_TAKES: Final = takes(
@@ -140,7 +149,7 @@ REPLAY_TAKES: Final = takes(
         "session_id": text("The session to read"),
         "from_seq": number("First event wanted", minimum=1, default=1),
         "to_seq": number("Last event wanted; left out: the end", minimum=1),
-        "admin_token": _ADMIN_TOKEN,
+        "admin_token": ADMIN_TOKEN,
     },
 )
 INVALIDATE_TAKES: Final = takes(
@@ -152,12 +161,12 @@ INVALIDATE_TAKES: Final = takes(
         "invalid_at": text("From when on it no longer counts, RFC 3339, also in the future; left out: now"),
         "reason": text("Why, in one sentence"),
         "session_id": text("The session that the ending is recorded in; left out: the server's own session"),
-        "admin_token": _ADMIN_TOKEN,
+        "admin_token": ADMIN_TOKEN,
     },
 )
 
-_NOTICE: Final = {"type": "string", "const": DATA_NOTICE, "description": "How to take everything quoted in here"}
-_CITATION: Final = text("The sealed event that says so: eventloom://<session>/events/<seq>#<hash prefix>")
+NOTICE: Final = {"type": "string", "const": DATA_NOTICE, "description": "How to take everything quoted in here"}
+CITATION: Final = text("The sealed event that says so: eventloom://<session>/events/<seq>#<hash prefix>")
 _WARNINGS: Final = texts("What the reader should know: a lane that did not run, a damaged log, a rebuilt store")
 _CONTRAST: Final = maybe(
     {"type": "number", "description": "How far the best cosine stands above the usual one; null without vectors"}
@@ -170,7 +179,7 @@ _SKIPPED: Final = {
 }
 
 _PLACE: Final[Mapping[str, Schema]] = {
-    "citation": _CITATION,
+    "citation": CITATION,
     "session_id": text("Its session"),
     "seq": number("Its number in the session"),
 }
@@ -204,7 +213,11 @@ _HIT: Final = gives(
             "additionalProperties": {"type": "number"},
             "description": "The part of each lane",
         },
-        "metadata": {"type": "object", "description": "The entity it speaks of, its status, whether it is current"},
+        "metadata": {
+            "type": "object",
+            "description": "The entity it speaks of, its status, whether it is current; for a correction state, the "
+            "citations in corrects, and editor; taint for what nobody reviewed; ended_by and ended_at for history",
+        },
     }
 )
 _FACT: Final = gives(
@@ -215,7 +228,11 @@ _FACT: Final = gives(
         "valid_from": text("Since when, RFC 3339 UTC"),
         "valid_to": maybe(text("Until when; null while nothing is known to end it")),
         "content": text("What was said, verbatim"),
-        "citation": _CITATION,
+        "citation": CITATION,
+        "metadata": {
+            "type": "object",
+            "description": "As of a hit; disputed_by has the citations of what other sources say instead",
+        },
     }
 )
 _CHANGE: Final = gives(
@@ -226,7 +243,7 @@ _CHANGE: Final = gives(
         "event_type": text("Such as goal.completed"),
         "actor": text("Who says so"),
         "recorded_at": text("When memory learned it, RFC 3339 UTC"),
-        "citation": _CITATION,
+        "citation": CITATION,
     }
 )
 _CHANGES: Final = gives(
@@ -265,7 +282,7 @@ APPEND_GIVES: Final = gives(
 )
 QUERY_GIVES: Final = gives(
     {
-        "notice": _NOTICE,
+        "notice": NOTICE,
         "query": text("The question"),
         "hits": {"type": "array", "items": _HIT, "description": "The events that answer, best first"},
         "lanes": _LANES,
@@ -277,7 +294,7 @@ QUERY_GIVES: Final = gives(
 )
 CHECKOUT_GIVES: Final = gives(
     {
-        "notice": _NOTICE,
+        "notice": NOTICE,
         "query": text("What the packet is for"),
         "text": text("The packet as text, within its budget"),
         "facts": {"type": "array", "items": _FACT, "description": "What is so now, of what the question names"},
@@ -295,7 +312,7 @@ CHECKOUT_GIVES: Final = gives(
 )
 REPLAY_GIVES: Final = gives(
     {
-        "notice": _NOTICE,
+        "notice": NOTICE,
         "session_id": text("The session"),
         "from_seq": number("First event asked for"),
         "to_seq": maybe(number("Last event asked for; null: the end")),

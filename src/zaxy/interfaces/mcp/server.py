@@ -26,13 +26,15 @@ from zaxy import __version__
 from zaxy.config import Settings
 from zaxy.errors import ZaxyError
 from zaxy.fabric import MemoryFabric
-from zaxy.interfaces.mcp.arguments import ArgumentChecker, Arguments, authorize, shown
-from zaxy.interfaces.mcp.tools import INSTRUCTIONS, TOOLS, Tool
+from zaxy.interfaces.mcp.arguments import ArgumentChecker, Arguments, authorize, require_authorization, shown
+from zaxy.interfaces.mcp.tool import Call, Tool
+from zaxy.interfaces.mcp.tools import INSTRUCTIONS, TOOLS
 from zaxy.interfaces.mcp.transport import LineTransport, standard_descriptors
 from zaxy.interfaces.serialize import dump, error_json
 
 logger = logging.getLogger("zaxy.mcp")
 
+_LONGEST_CLIENT_NAME = 200
 _ENDING_SIGNALS = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP)
 
 
@@ -90,15 +92,20 @@ class ToolCalls:
         self._tools = {tool.name: (tool, ArgumentChecker(tool.name, tool.takes)) for tool in tools}
         self._under_way: set[asyncio.Task[CallToolResult]] = set()
 
-    async def call(self, name: str, arguments: Arguments) -> CallToolResult:
+    async def call(self, name: str, arguments: Arguments, client: str = "") -> CallToolResult:
         """Run a tool. Whatever goes wrong in it is a result that says so.
+
+        Args:
+            name: Which tool.
+            arguments: What it is given.
+            client: Who the client says it is.
 
         Raises:
             MCPError: There is no such tool.
         """
         if name not in self._tools:
             raise MCPError(INVALID_PARAMS, f"Unknown tool: {shown(name)}; there are {', '.join(self._tools)}")
-        task = asyncio.create_task(self._run(*self._tools[name], arguments))
+        task = asyncio.create_task(self._run(*self._tools[name], arguments, client))
         self._under_way.add(task)
         task.add_done_callback(self._under_way.discard)
         return await asyncio.shield(task)
@@ -108,12 +115,14 @@ class ToolCalls:
         while self._under_way:
             await asyncio.wait(self._under_way)
 
-    async def _run(self, tool: Tool, checker: ArgumentChecker, arguments: Arguments) -> CallToolResult:
+    async def _run(self, tool: Tool, checker: ArgumentChecker, arguments: Arguments, client: str) -> CallToolResult:
         try:
             checker.check(arguments)
-            if tool.is_guarded:
+            if tool.is_irreversible:
+                require_authorization(tool.name, arguments, self._admin_token)
+            elif tool.is_guarded:
                 authorize(arguments, self._admin_token)
-            reply = await tool.run(self._memory, arguments)
+            reply = await tool.run(Call(self._memory, arguments, client, self._admin_token))
         except ZaxyError as error:
             return _failure(error)
         except Exception as error:  # a defect must cost one call, not the server
@@ -138,9 +147,11 @@ def build_server(calls: ToolCalls) -> Server[dict[str, object]]:
         return ListToolsResult(tools=[_listed(tool) for tool in TOOLS])
 
     async def call_tool(
-        _context: ServerRequestContext[dict[str, object]], params: CallToolRequestParams
+        context: ServerRequestContext[dict[str, object]], params: CallToolRequestParams
     ) -> CallToolResult:
-        return await calls.call(params.name, params.arguments or {})
+        told = context.session.client_params
+        client = "" if told is None else told.client_info.name[:_LONGEST_CLIENT_NAME]
+        return await calls.call(params.name, params.arguments or {}, client)
 
     return Server(
         "zaxy-memory",

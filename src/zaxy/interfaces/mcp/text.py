@@ -13,6 +13,7 @@ from zaxy.eventloom.event import Event
 from zaxy.interfaces.mcp.schemas import DATA_NOTICE
 from zaxy.services.governance.invalidation import Invalidated
 from zaxy.services.operations.inspection import summarize
+from zaxy.services.recall.checkout_text import marks
 from zaxy.services.recall.results import Answer, Hit, Packet
 
 _QUOTED_CHARACTERS: Final = 300
@@ -43,7 +44,7 @@ def answer_text(answer: Answer) -> str:
 
 def _hit_line(number: int, hit: Hit) -> str:
     said = f"{hit.actor}, {hit.occurred_at[:16]}, {hit.event_type}"
-    return f"{number}. > {fold(said)}: {fold(hit.content)} [{hit.citation}]"
+    return f"{number}. > {marks(hit)}{fold(said)}: {fold(hit.content)} [{hit.citation}]"
 
 
 def packet_text(packet: Packet) -> str:

@@ -15,7 +15,7 @@ from zaxy.projections.search.analysis import Analyzer, search_text
 from zaxy.vocabulary.model import Meaning
 from zaxy.vocabulary.payloads import read_text
 
-FEATURES: Final = "forward/3"
+FEATURES: Final = "forward/4"
 """Names this way of making rows. A store that was made another way is made anew."""
 
 

@@ -7,10 +7,11 @@ from collections.abc import Sequence
 from zaxy.ids import EventRef
 from zaxy.projections.columns import Columns
 from zaxy.projections.protocols import ForwardReader, Range
+from zaxy.projections.selection import Mark
 
 
 class LayeredForward:
-    """Reads a durable index and a tail as one. An ending in either layer ends events of both.
+    """Reads a durable index and a tail as one. A mark in either layer counts for events of both.
 
     Args:
         base: The durable index.
@@ -25,8 +26,8 @@ class LayeredForward:
         """Return the rows of both."""
         return self._base.read(ranges).joined(self._tail.read(ranges))
 
-    def endings(self, ranges: Sequence[Range]) -> dict[EventRef, list[tuple[int, int]]]:
-        """Return the endings that either layer knows of events in these ranges."""
+    def endings(self, ranges: Sequence[Range]) -> dict[EventRef, list[Mark]]:
+        """Return the marks that either layer knows of events in these ranges."""
         found = self._base.endings(ranges)
         for target, told in self._tail.endings(ranges).items():
             found.setdefault(target, []).extend(told)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import threading
 from bisect import bisect_left, bisect_right
 from collections import defaultdict
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from operator import attrgetter
 
 from zaxy.ids import EventRef
@@ -13,11 +13,10 @@ from zaxy.projections.columns import Block, Columns, ForwardRow
 from zaxy.projections.forward.features import row_of
 from zaxy.projections.protocols import Capabilities, Position, Range
 from zaxy.projections.search.analysis import Analyzer, analyzer
+from zaxy.projections.selection import Mark, marks_of
 from zaxy.vocabulary.model import EventClass, Meaning
 
 _SEQ = attrgetter("seq")
-Told = tuple[int, int]
-"""``(moment, recorded_at)`` of an ending."""
 
 
 class MemoryForward:
@@ -39,7 +38,7 @@ class MemoryForward:
     def reset(self) -> None:
         with self._lock:
             self._rows: dict[str, list[ForwardRow]] = defaultdict(list)
-            self._endings: dict[EventRef, dict[EventRef, Told]] = defaultdict(dict)
+            self._endings: dict[EventRef, dict[EventRef, Mark]] = defaultdict(dict)
             self._cursor: dict[str, Position] = {}
 
     def close(self) -> None:
@@ -54,8 +53,8 @@ class MemoryForward:
             for meaning in meanings:
                 if meaning.extraction.event_class is not EventClass.HOUSEKEEPING:
                     self._rows[meaning.event.session_id].append(row_of(meaning, self._analyzer))
-                for target, by, told in endings_of(meaning):
-                    self._endings[target][by] = told
+                for target, mark in marks_of(meaning):
+                    self._endings[target][meaning.event.ref] = mark
             self._cursor.update(positions)
 
     def drop(self, sessions: Iterable[str]) -> None:
@@ -79,7 +78,7 @@ class MemoryForward:
                     blocks.append(Block.of(inside, lambda name: numbers.setdefault(name, len(numbers))))
         return Columns.of(blocks, tuple(numbers))
 
-    def endings(self, ranges: Sequence[Range]) -> dict[EventRef, list[Told]]:
+    def endings(self, ranges: Sequence[Range]) -> dict[EventRef, list[Mark]]:
         asked = defaultdict(list)
         for session_id, first, last in ranges:
             asked[session_id].append((first, last))
@@ -93,10 +92,3 @@ class MemoryForward:
     def row_count(self) -> int:
         with self._lock:
             return sum(map(len, self._rows.values()))
-
-
-def endings_of(meaning: Meaning) -> Iterator[tuple[EventRef, EventRef, Told]]:
-    """Yield what an event ends: the ended event, the event itself, and ``(moment, recorded_at)``."""
-    for ending in meaning.extraction.invalidations:
-        target = EventRef(ending.session_id, ending.seq)
-        yield target, meaning.event.ref, (ending.moment, meaning.event.recorded_moment)

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Final
 from zaxy.ids import EventRef
 from zaxy.projections.columns import Columns, factorized
 from zaxy.projections.protocols import ForwardReader, Range
-from zaxy.projections.selection import Names, Selection, knowledge_slices
+from zaxy.projections.selection import Mark, Names, Selection
 
 if TYPE_CHECKING:
     import numpy as np
@@ -104,6 +104,13 @@ def read_passages(
     )
 
 
+def admitted(index: ForwardReader, refs: Iterable[EventRef], selection: Selection) -> set[EventRef]:
+    """Return which of these events an answer may hold; one that has no row, such as housekeeping, is none of them."""
+    passages = read_passages(index, refs, (), selection, radius=0)
+    places = zip(passages.session[passages.admitted].tolist(), passages.seq[passages.admitted].tolist(), strict=True)
+    return {EventRef(passages.sessions[session], seq) for session, seq in places}
+
+
 def windows(refs: Iterable[EventRef], radius: int) -> list[Range]:
     """Return what lies within ``radius`` of these events, as ranges in order that neither overlap nor touch."""
     found: list[Range] = []
@@ -139,10 +146,12 @@ def _inside(columns: Columns, ranges: Sequence[Range]) -> tuple[npt.NDArray[np.i
 def _admitted(
     columns: Columns,
     chosen: npt.NDArray[np.int64],
-    endings: Mapping[EventRef, list[tuple[int, int]]],
+    endings: Mapping[EventRef, list[Mark]],
     selection: Selection,
 ) -> npt.NDArray[np.bool_]:
-    """Return what `Selection.admits` and `Selection.sees` say of the chosen rows, a filter at a time."""
+    """Return what `Selection.admits` and `Selection.keeps` say of the chosen rows, a filter at a time."""
+    import numpy as np
+
     rows, session = columns.rows[chosen], columns.session[chosen]
     occurred, recorded = rows["occurred"], rows["recorded"]
     admitted: npt.NDArray[np.bool_] = (occurred <= selection.latest_world) & (recorded <= selection.knowledge_moment)
@@ -155,11 +164,13 @@ def _admitted(
     ):
         if wanted is not None:
             admitted &= _among(numbers, names, wanted)
-    if endings:
-        for place, (number, seq) in enumerate(zip(session.tolist(), rows["seq"].tolist(), strict=True)):
-            ref = EventRef(columns.sessions[number], seq)
-            if ref in endings:
-                admitted[place] &= selection.sees(knowledge_slices(int(recorded[place]), endings[ref]))
+    ended = [ref for ref, marks in endings.items() if not selection.keeps(marks)]
+    if ended:
+        places: dict[str, list[int]] = {}
+        for number, name in enumerate(columns.sessions):  # a name stands there once a layer
+            places.setdefault(name, []).append(number << _SEQ_BITS)
+        gone = [place | ref.seq for ref in ended for place in places.get(ref.session_id, ())]
+        admitted &= ~np.isin(session << _SEQ_BITS | rows["seq"], np.array(gone, np.int64))
     return admitted
 
 

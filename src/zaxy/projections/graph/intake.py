@@ -8,7 +8,9 @@ from dataclasses import dataclass
 from zaxy.errors import ProjectionError
 from zaxy.ids import EventRef
 from zaxy.projections.protocols import Ending, Position, Statement
-from zaxy.vocabulary.model import Meaning, Role
+from zaxy.projections.selection import marks_of
+from zaxy.vocabulary.governed import EVENT
+from zaxy.vocabulary.model import SINGLE_VALUED_ENTITY_TYPES, Meaning, Role
 
 Analyze = Callable[[str], Sequence[str]]
 """Turns a name or a type into the tokens that it can be found by."""
@@ -69,7 +71,12 @@ def entity_type_of(key: str) -> str:
 
 
 def tokens_of(key: str, name: str, analyze: Analyze) -> tuple[str, ...]:
-    """Return the tokens that an entity is found by, each once, ordered."""
+    """Return the tokens that an entity is found by, each once, ordered.
+
+    What stands for an event has none: it is reached by its key, and would crowd out the things that a word names.
+    """
+    if entity_type_of(key) == EVENT:
+        return ()
     return tuple(sorted({token for text in (entity_type_of(key), name) for token in analyze(text) if token}))
 
 
@@ -103,7 +110,9 @@ def read_meaning(meaning: Meaning) -> Intake:
     for given in extraction.entities:
         key = given.entity.key
         if key not in told or (given.role is Role.FACT and told[key].statement.role != Role.FACT):
-            statement = Statement(*place, given.role.value, given.status, given.ended)
+            weighed = given.role is Role.FACT and given.entity.entity_type in SINGLE_VALUED_ENTITY_TYPES
+            trust = meaning.trust if weighed else 0
+            statement = Statement(*place, given.role.value, given.status, given.ended, trust)
             told[key] = Told(key, given.entity.name, statement)
     related: dict[tuple[str, str, str], Related] = {}
     for link in extraction.relations:
@@ -114,10 +123,7 @@ def read_meaning(meaning: Meaning) -> Intake:
         repeatable = all(told[key].statement.role == Role.MENTION for key in (source, target))
         statement = Statement(*place, Role.FACT.value, "", link.ended)
         related[source, link.relation, target] = Related(source, link.relation, target, statement, repeatable)
-    ended = {
-        (EventRef(given.session_id, given.seq), Ending(event.ref, given.moment, event.recorded_moment)): None
-        for given in extraction.invalidations
-    }
+    ended = dict.fromkeys((target, Ending(event.ref, *mark)) for target, mark in marks_of(meaning))
     return Intake(event.ref, tuple(told.values()), tuple(related.values()), tuple(ended))
 
 
@@ -149,6 +155,11 @@ def thin(intake: Intake, marks: MutableMapping[str, Mark]) -> Intake:
     Of the mentions of an entity a session keeps the first; of the statements of a relation between two mentioned
     entities those that end it, begin it again or date it earlier. Facts, and relations of which an end is a fact,
     are always kept: an invalidation takes back one event, and what another event said must remain.
+
+    So a relation between two things that a session only mentioned, such as who edited a file, stops counting there when
+    the event that said it first is ended, also where a later one that is not had said it again: the repeat is not kept.
+    It counts again once the session dates it earlier, or says that it ended and then that it is so. An event that is
+    erased takes no repeats with it: the graph is made anew without it.
     """
     session = intake.ref.session_id
     told, related = [], []

@@ -16,6 +16,7 @@ from zaxy.projections.protocols import Ending, Entity, GraphCounts, Position, Ra
 from zaxy.vocabulary.model import Role
 
 ROWS_A_STATEMENT: Final = 500
+_ENDING: Final = "s.id, r.seq, r.moment, r.recorded_at, r.lifted"
 
 TOP: Final = 64
 """How many of its most recently stated entities a token keeps at hand; a longer list is read from all entities."""
@@ -78,10 +79,10 @@ def read_named_statements(run: Run, key: str) -> list[tuple[Statement, str]]:
     """Return every statement about an entity, with the name it used, in no order."""
     rows = run(
         "MATCH (e:Entity)-[r:STATES]->(s:Session) WHERE e.key = $key"
-        " RETURN s.id, r.seq, r.valid_from, r.recorded_at, r.role, r.status, r.ended, r.name",
+        " RETURN s.id, r.seq, r.valid_from, r.recorded_at, r.role, r.status, r.ended, r.trust, r.name",
         key=key,
     )
-    return [(Statement(EventRef(row[0], row[1]), *row[2:7]), row[7]) for row in rows]
+    return [(Statement(EventRef(row[0], row[1]), *row[2:8]), row[8]) for row in rows]
 
 
 def read_statements(run: Run, key: str) -> list[Statement]:
@@ -112,25 +113,19 @@ def read_stated_by(run: Run, ref: EventRef) -> list[str]:
 
 
 def read_endings(run: Run, ref: EventRef) -> list[Ending]:
-    """Return the invalidations of an event, ordered."""
-    rows = run(
-        "MATCH (e:Ended)-[r:ENDED_BY]->(s:Session) WHERE e.id = $id RETURN s.id, r.seq, r.moment, r.recorded_at",
-        id=event_key(ref),
-    )
-    return sorted((Ending(EventRef(row[0], row[1]), row[2], row[3]) for row in rows), key=ending_order)
+    """Return what ends an event and what takes that back, ordered."""
+    rows = run(f"MATCH (e:Ended)-[r:ENDED_BY]->(s:Session) WHERE e.id = $id RETURN {_ENDING}", id=event_key(ref))
+    return sorted((Ending(EventRef(row[0], row[1]), *row[2:]) for row in rows), key=ending_order)
 
 
 def read_few_endings(run: Run, most: int) -> dict[str, list[Ending]] | None:
-    """Return all invalidations by the key of the event that they end, or None when there are more than ``most``."""
-    rows = run(
-        "MATCH (e:Ended)-[r:ENDED_BY]->(s:Session) RETURN e.id, s.id, r.seq, r.moment, r.recorded_at LIMIT $most",
-        most=most + 1,
-    )
+    """Return all endings by the key of the event that they are about, or None when there are more than ``most``."""
+    rows = run(f"MATCH (e:Ended)-[r:ENDED_BY]->(s:Session) RETURN {_ENDING}, e.id LIMIT $most", most=most + 1)
     if len(rows) > most:
         return None
     found: dict[str, list[Ending]] = {}
-    for ended, session, seq, moment, recorded_at in rows:
-        found.setdefault(ended, []).append(Ending(EventRef(session, seq), moment, recorded_at))
+    for session, seq, moment, recorded_at, lifted, ended in rows:
+        found.setdefault(ended, []).append(Ending(EventRef(session, seq), moment, recorded_at, lifted))
     return {ended: sorted(endings, key=ending_order) for ended, endings in found.items()}
 
 

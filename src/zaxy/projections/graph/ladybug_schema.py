@@ -12,7 +12,7 @@ Run = Callable[..., Rows]
 """Runs one Cypher statement, its parameters by name, and returns all rows."""
 
 FORMAT_NAME: Final = "zaxy-graph"
-FORMAT_VERSION: Final = 1
+FORMAT_VERSION: Final = 2
 
 TABLES: Final = (
     "CREATE NODE TABLE Meta(format STRING PRIMARY KEY, version INT64)",
@@ -30,13 +30,13 @@ TABLES: Final = (
     "CREATE NODE TABLE Ended(id STRING PRIMARY KEY)",
     (
         "CREATE REL TABLE STATES(FROM Entity TO Session, seq INT64, valid_from INT64, recorded_at INT64, role STRING,"
-        " status STRING, ended BOOLEAN, name STRING)"
+        " status STRING, ended BOOLEAN, trust INT64, name STRING)"
     ),
     (
         "CREATE REL TABLE RELATES(FROM Entity TO Entity, relation STRING, session STRING, seq INT64, valid_from INT64,"
         " recorded_at INT64, ended BOOLEAN)"
     ),
-    "CREATE REL TABLE ENDED_BY(FROM Ended TO Session, seq INT64, moment INT64, recorded_at INT64)",
+    "CREATE REL TABLE ENDED_BY(FROM Ended TO Session, seq INT64, moment INT64, recorded_at INT64, lifted BOOLEAN)",
 )
 
 

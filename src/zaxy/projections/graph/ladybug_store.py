@@ -20,7 +20,9 @@ BULK_EVENTS: Final = 100
 """A batch of so many events is taken for part of a backlog."""
 
 _MOST_KNOWN_ANSWERS: Final = 20_000
-_FEW_ENDINGS: Final = 5_000
+_FEW_ENDINGS: Final = 500
+"""So many are read at once, in the time of some twenty single questions; of more, those that are asked for."""
+
 
 AnswerT = TypeVar("AnswerT")
 
@@ -58,6 +60,7 @@ class LadybugGraph:
         self._writer = Writer(self._run, analyze)
         self._known: dict[tuple[str, object], object] = {}
         self._known_state = self._told_state = self._handle.state
+        self._many_endings = False
 
     @property
     def path(self) -> Path:
@@ -166,10 +169,12 @@ class LadybugGraph:
         return list(self._once("stated_by", ref, lambda: read.read_stated_by(self._run, ref)))
 
     def endings(self, ref: EventRef) -> list[Ending]:
-        """Return the invalidations of an event, ordered by (recorded_at, by)."""
-        every = self._once("endings", None, lambda: read.read_few_endings(self._run, _FEW_ENDINGS))
-        if every is not None:
-            return list(every.get(read.event_key(ref), ()))
+        """Return what ends an event and what takes that back, ordered by (recorded_at, by)."""
+        if not self._many_endings:
+            every = self._once("endings", None, lambda: read.read_few_endings(self._run, _FEW_ENDINGS))
+            if every is not None:
+                return list(every.get(read.event_key(ref), ()))
+            self._many_endings = True  # they hardly ever grow fewer, and single questions are always right
         return list(self._once("endings", ref, lambda: read.read_endings(self._run, ref)))
 
     def entity_count(self) -> int:

@@ -8,7 +8,7 @@ from typing import Final
 
 import orjson
 
-from zaxy.projections.graph.intake import Analyze, Intake, Mark, marks_wanted, thin
+from zaxy.projections.graph.intake import Analyze, Intake, Mark, Related, Told, marks_wanted, thin
 from zaxy.projections.graph.ladybug_entities import EntityWriter, Row, write_rows
 from zaxy.projections.graph.ladybug_reading import event_key, look_up
 from zaxy.projections.graph.ladybug_schema import Run
@@ -98,48 +98,19 @@ class Writer:
         return kept
 
     def _write_statements(self, intakes: Sequence[Intake]) -> None:
-        told: list[Row] = []
-        related: list[Row] = []
+        told = [_told_row(item) for intake in intakes for item in intake.told]
+        related = [_related_row(link) for intake in intakes for link in intake.related]
         facts: list[Row] = []
         for intake in intakes:
-            session, seq = intake.ref.session_id, intake.ref.seq
-            for item in intake.told:
-                statement = item.statement
-                told.append(
-                    {
-                        "key": item.key,
-                        "session": session,
-                        "seq": seq,
-                        "valid": statement.valid_from,
-                        "recorded": statement.recorded_at,
-                        "role": statement.role,
-                        "status": statement.status,
-                        "ended": statement.ended,
-                        "name": item.name,
-                    }
-                )
-            for link in intake.related:
-                statement = link.statement
-                related.append(
-                    {
-                        "source": link.source,
-                        "target": link.target,
-                        "relation": link.relation,
-                        "session": session,
-                        "seq": seq,
-                        "valid": statement.valid_from,
-                        "recorded": statement.recorded_at,
-                        "ended": statement.ended,
-                    }
-                )
             keys = sorted(item.key for item in intake.told if item.statement.role == Role.FACT)
             if keys:
-                facts.append({"id": event_key(intake.ref), "session": session, "keys": orjson.dumps(keys).decode()})
+                stated = orjson.dumps(keys).decode()
+                facts.append({"id": event_key(intake.ref), "session": intake.ref.session_id, "keys": stated})
         self._each("CREATE (:Fact {id: r.id, session: r.session, keys: r.keys})", facts)
         self._each(
             "MATCH (e:Entity) WHERE e.key = r.key MATCH (s:Session) WHERE s.id = r.session"
             " CREATE (e)-[:STATES {seq: r.seq, valid_from: r.valid, recorded_at: r.recorded, role: r.role,"
-            " status: r.status, ended: r.ended, name: r.name}]->(s)",
+            " status: r.status, ended: r.ended, trust: r.trust, name: r.name}]->(s)",
             told,
         )
         self._each(
@@ -157,6 +128,7 @@ class Writer:
                 "seq": ending.by.seq,
                 "moment": ending.moment,
                 "recorded": ending.recorded_at,
+                "lifted": ending.lifted,
             }
             for intake in intakes
             for ref, ending in intake.ended
@@ -167,7 +139,7 @@ class Writer:
         self._each("CREATE (:Ended {id: r.id})", [{"id": key} for key in wanted if key not in known])
         self._each(
             "MATCH (e:Ended) WHERE e.id = r.id MATCH (s:Session) WHERE s.id = r.session"
-            " CREATE (e)-[:ENDED_BY {seq: r.seq, moment: r.moment, recorded_at: r.recorded}]->(s)",
+            " CREATE (e)-[:ENDED_BY {seq: r.seq, moment: r.moment, recorded_at: r.recorded, lifted: r.lifted}]->(s)",
             rows,
         )
 
@@ -196,3 +168,33 @@ class Writer:
         query = f"{query} WITH r LIMIT {_REMOVED_AT_ONCE} DELETE r RETURN count(*)"
         while self._run(query, id=session)[0][0] == _REMOVED_AT_ONCE:
             pass
+
+
+def _told_row(told: Told) -> Row:
+    statement = told.statement
+    return {
+        "key": told.key,
+        "session": statement.ref.session_id,
+        "seq": statement.ref.seq,
+        "valid": statement.valid_from,
+        "recorded": statement.recorded_at,
+        "role": statement.role,
+        "status": statement.status,
+        "ended": statement.ended,
+        "trust": statement.trust,
+        "name": told.name,
+    }
+
+
+def _related_row(link: Related) -> Row:
+    statement = link.statement
+    return {
+        "source": link.source,
+        "target": link.target,
+        "relation": link.relation,
+        "session": statement.ref.session_id,
+        "seq": statement.ref.seq,
+        "valid": statement.valid_from,
+        "recorded": statement.recorded_at,
+        "ended": statement.ended,
+    }

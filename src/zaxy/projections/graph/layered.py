@@ -138,7 +138,7 @@ class LayeredGraph:
         return sorted({*self._base.stated_by(ref), *self._tail.stated_by(ref)})
 
     def endings(self, ref: EventRef) -> list[Ending]:
-        """Return the invalidations of an event, ordered by (recorded_at, by)."""
+        """Return what ends an event and what takes that back, ordered by (recorded_at, by)."""
         return sorted({*self._base.endings(ref), *self._tail.endings(ref)}, key=ending_order)
 
     def entity_count(self) -> int:

@@ -233,7 +233,7 @@ class MemoryGraph:
             return list(self._content.facts.get(ref, ()))
 
     def endings(self, ref: EventRef) -> list[Ending]:
-        """Return the invalidations of an event, ordered by (recorded_at, by)."""
+        """Return what ends an event and what takes that back, ordered by (recorded_at, by)."""
         with self._lock:
             return sorted(self._content.endings.get(ref, ()), key=ending_order)
 

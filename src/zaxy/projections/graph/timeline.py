@@ -6,17 +6,17 @@ which sessions are applied cannot change an answer.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
 from zaxy.clock import FOREVER
 from zaxy.ids import EventRef
 from zaxy.projections.protocols import Ending, Statement
-from zaxy.projections.selection import Selection
-from zaxy.vocabulary.model import Role
+from zaxy.projections.selection import Selection, ended_from
+from zaxy.vocabulary.model import VOID, Role
 
 EndingsOf = Callable[[EventRef], Sequence[Ending]]
-"""Gives the invalidations of an event; ``GraphStore.endings`` is one. Asked only for statements that could win."""
+"""Gives the endings of an event; ``GraphReader.endings`` is one. `current` asks only about what could win."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,10 +39,19 @@ def precedence(statement: Statement) -> tuple[int, int, EventRef]:
     return (statement.valid_from, statement.recorded_at, statement.ref)
 
 
+def rank(statement: Statement) -> tuple[int, int, int, EventRef]:
+    """Return what decides which statement holds: the most trusted source's latest word.
+
+    Trust is 0 unless the entity is of a type of which one statement at a time is so (see `Statement.trust`).
+    """
+    return (statement.trust, *precedence(statement))
+
+
 def visible(statements: Iterable[Statement], selection: Selection) -> list[Statement]:
     """Return the facts that the selection's sessions had stated by its moment of knowledge, in any order.
 
-    Mentions are left out: they are a way to reach facts and say nothing about what is so.
+    Mentions are left out: they are a way to reach facts and say nothing about what is so. Endings play no part here:
+    what had ended, or counts as never said, is there too.
     """
     knowledge, sessions = selection.knowledge_moment, selection.sessions
     return [
@@ -59,32 +68,36 @@ def ends_at(ref: EventRef, endings_of: EndingsOf, known_at: int) -> int:
 
     Args:
         ref: The event.
-        endings_of: Where its invalidations come from.
-        known_at: Invalidations that the log learned later do not count (microseconds).
+        endings_of: Where its endings come from.
+        known_at: Endings that the log learned later do not count (microseconds).
     """
-    return min((ending.moment for ending in endings_of(ref) if ending.recorded_at <= known_at), default=FOREVER)
+    return ended_from((ending.mark for ending in endings_of(ref)), known_at)
+
+
+def _best_first(statements: list[Statement]) -> Iterator[Statement]:
+    """Yield by rank; nearly always only the first is asked for, so that no more is done for it."""
+    if statements:
+        yield max(statements, key=rank)
+        yield from sorted(statements, key=rank, reverse=True)[1:]
 
 
 def current(statements: Iterable[Statement], endings_of: EndingsOf, selection: Selection) -> Statement | None:
     """Return the statement that holds at the selection's world moment, as far as was known at its moment of knowledge.
 
-    The latest fact by (valid_from, recorded_at, ref) decides. Where it says "no longer so", or its event was
-    invalidated by then, nothing holds: an earlier statement does not come back.
+    Of the facts that do not count as never said, the greatest by (trust, valid_from, recorded_at, ref) decides. Where
+    it says "no longer so", or had ended by then, nothing holds: an earlier statement does not come back.
 
     Args:
         statements: Every statement about one entity or one relation, in any order.
-        endings_of: Gives the invalidations of an event.
+        endings_of: Gives the endings of an event.
         selection: Sessions, `as_of`, `known_at` and `now`; its other filters are about events and are not applied.
     """
-    world = selection.world_moment
-    latest = max(
-        (statement for statement in visible(statements, selection) if statement.valid_from <= world),
-        key=precedence,
-        default=None,
-    )
-    if latest is None or latest.ended or ends_at(latest.ref, endings_of, selection.knowledge_moment) <= world:
-        return None
-    return latest
+    world, known_at = selection.world_moment, selection.knowledge_moment
+    for statement in _best_first([one for one in visible(statements, selection) if one.valid_from <= world]):
+        until = ends_at(statement.ref, endings_of, known_at)
+        if until > VOID:
+            return None if statement.ended or until <= world else statement
+    return None
 
 
 def history(statements: Iterable[Statement], endings_of: EndingsOf, selection: Selection) -> list[Interval]:
@@ -95,16 +108,20 @@ def history(statements: Iterable[Statement], endings_of: EndingsOf, selection: S
 
     Args:
         statements: Every statement about one entity or one relation, in any order.
-        endings_of: Gives the invalidations of an event.
+        endings_of: Gives the endings of an event.
         selection: Sessions and `known_at`.
     """
-    ordered = sorted(visible(statements, selection), key=precedence)
+    decisive: list[tuple[Statement, int]] = []
+    for statement in sorted(visible(statements, selection), key=precedence):
+        if decisive and statement.trust < decisive[-1][0].trust:
+            continue  # what a more trusted source said before still counts
+        until = ends_at(statement.ref, endings_of, selection.knowledge_moment)
+        if until > VOID:
+            decisive.append((statement, until))
     intervals = []
-    for place, statement in enumerate(ordered):
-        followed_at = ordered[place + 1].valid_from if place + 1 < len(ordered) else FOREVER
-        if statement.ended or statement.valid_from >= followed_at:
-            continue
-        until = min(followed_at, ends_at(statement.ref, endings_of, selection.knowledge_moment))
-        if statement.valid_from < until:
+    followers = (*(statement.valid_from for statement, _ in decisive[1:]), FOREVER)
+    for (statement, ended), followed_at in zip(decisive, followers, strict=False):
+        until = min(followed_at, ended)
+        if not statement.ended and statement.valid_from < until:
             intervals.append(Interval(statement.valid_from, until, statement))
     return intervals

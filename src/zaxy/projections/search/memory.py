@@ -4,14 +4,16 @@ from __future__ import annotations
 
 import threading
 from collections import Counter, defaultdict
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from itertools import islice
+from typing import Any
 
 from zaxy.ids import EventRef
 from zaxy.projections.protocols import Candidate, Capabilities, Position, TermStatistics
 from zaxy.projections.search.analysis import Analyzer, analyzer, search_text
 from zaxy.projections.search.bm25 import inverse_document_frequency, stored_length, term_score
-from zaxy.projections.selection import Selection, Slice, knowledge_slices
+from zaxy.projections.selection import Mark, Selection, marks_of
 from zaxy.vocabulary.model import EventClass, Meaning
 
 
@@ -27,6 +29,33 @@ class _Document:
     counts: Mapping[str, int]
     length: int
     stored_length: int
+
+    def is_admitted(self, ref: EventRef, selection: Selection) -> bool:
+        """Return what the selection says of the event, endings left aside."""
+        return selection.admits(
+            ref.session_id,
+            self.event_type,
+            self.actor,
+            self.occurred_at,
+            self.recorded_at,
+            housekeeping=self.housekeeping,
+        )
+
+
+class _Weighed:
+    """The terms of a question with what each tells in a corpus."""
+
+    def __init__(self, terms: Sequence[str], statistics: TermStatistics) -> None:
+        self.mean = statistics.tokens / statistics.documents if statistics.documents else 0.0
+        self.weights = {
+            term: inverse_document_frequency(statistics.documents, statistics.frequencies.get(term, 0))
+            for term in terms
+        }
+
+    def score(self, document: _Document) -> float:
+        """Return how well a document answers."""
+        held = ((weight, document.counts[term]) for term, weight in self.weights.items() if term in document.counts)
+        return sum(weight * term_score(count, document.stored_length, self.mean) for weight, count in held)
 
 
 class MemorySearch:
@@ -49,7 +78,8 @@ class MemorySearch:
         with self._lock:
             self._documents: dict[EventRef, _Document] = {}
             self._postings: dict[str, dict[EventRef, int]] = defaultdict(dict)
-            self._endings: dict[EventRef, dict[EventRef, tuple[int, int]]] = defaultdict(dict)
+            self._endings: dict[EventRef, dict[EventRef, Mark]] = defaultdict(dict)
+            self._restored: dict[EventRef, dict[EventRef, _Document]] = defaultdict(dict)
             self._cursor: dict[str, Position] = {}
             self._tokens = 0
 
@@ -67,25 +97,29 @@ class MemorySearch:
             self._cursor.update(positions)
 
     def _add(self, meaning: Meaning) -> None:
-        event, extraction = meaning.event, meaning.extraction
+        event = meaning.event
+        self._documents[event.ref] = document = self._document(meaning)
+        self._tokens += document.length
+        for term, count in document.counts.items():
+            self._postings[term][event.ref] = count
+        for target, mark in marks_of(meaning):
+            self._endings[target][event.ref] = mark
+        for restored in meaning.restored:
+            self._restored[restored.event.ref][event.ref] = self._document(restored)
+
+    def _document(self, meaning: Meaning) -> _Document:
+        event = meaning.event
         counts = Counter(self._analyzer.terms(search_text(meaning, self._analyzer.language)))
-        recorded = event.recorded_moment
-        document = _Document(
+        return _Document(
             event.event_type,
             event.actor,
             event.occurred_moment,
-            recorded,
-            extraction.event_class is EventClass.HOUSEKEEPING,
+            event.recorded_moment,
+            meaning.extraction.event_class is EventClass.HOUSEKEEPING,
             counts,
             counts.total(),
             stored_length(counts.total()),
         )
-        self._documents[event.ref] = document
-        self._tokens += document.length
-        for term, count in counts.items():
-            self._postings[term][event.ref] = count
-        for ending in extraction.invalidations:
-            self._endings[EventRef(ending.session_id, ending.seq)][event.ref] = (ending.moment, recorded)
 
     def drop(self, sessions: Iterable[str]) -> None:
         gone = set(sessions)
@@ -95,9 +129,8 @@ class MemorySearch:
                 self._tokens -= document.length
                 for term in document.counts:
                     del self._postings[term][ref]
-            for endings in self._endings.values():
-                for by in [by for by in endings if by.session_id in gone]:
-                    del endings[by]
+            _forget(self._endings.values(), gone)
+            _forget(self._restored.values(), gone)
             for session_id in gone:
                 self._cursor.pop(session_id, None)
 
@@ -113,36 +146,60 @@ class MemorySearch:
         self, terms: Sequence[str], selection: Selection, limit: int, statistics: TermStatistics
     ) -> list[Candidate]:
         """As `search`, scored with the figures of a larger corpus that these documents are part of."""
-        mean = statistics.tokens / statistics.documents if statistics.documents else 0.0
         with self._lock:
+            found = self.candidates(terms, selection, statistics)
+            kept = [candidate for candidate in found if selection.keeps(self._endings.get(candidate.ref, {}).values())]
+        return kept[:limit]
+
+    def candidates(self, terms: Sequence[str], selection: Selection, statistics: TermStatistics) -> list[Candidate]:
+        """Return all that hold any of the terms, best first, endings not applied.
+
+        Args:
+            terms: Analyzed terms.
+            selection: Everything of it counts but what it says of endings.
+            statistics: The figures of the corpus that these documents are part of.
+        """
+        with self._lock:
+            weighed = _Weighed(terms, statistics)
             scores: dict[EventRef, float] = defaultdict(float)
-            for term in dict.fromkeys(terms):
-                weight = inverse_document_frequency(statistics.documents, statistics.frequencies.get(term, 0))
+            for term, weight in weighed.weights.items():
                 for ref, count in self._postings.get(term, {}).items():
-                    scores[ref] += weight * term_score(count, self._documents[ref].stored_length, mean)
-            found = [Candidate(ref, score) for ref, score in scores.items() if self._admits(ref, selection)]
+                    scores[ref] += weight * term_score(count, self._documents[ref].stored_length, weighed.mean)
+            found = [
+                Candidate(ref, score)
+                for ref, score in scores.items()
+                if self._documents[ref].is_admitted(ref, selection)
+            ]
         found.sort(key=Candidate.place)
-        return found[:limit]
+        return found
 
-    def _admits(self, ref: EventRef, selection: Selection) -> bool:
-        document = self._documents[ref]
-        return selection.admits(
-            ref.session_id,
-            document.event_type,
-            document.actor,
-            document.occurred_at,
-            document.recorded_at,
-            housekeeping=document.housekeeping,
-        ) and selection.sees(self._slices(ref, document))
-
-    def _slices(self, ref: EventRef, document: _Document) -> tuple[Slice, ...]:
-        return knowledge_slices(document.recorded_at, self._endings.get(ref, {}).values())
-
-    def endings(self) -> dict[EventRef, list[tuple[int, int]]]:
-        """Return, for each event that an event in here ends, the ``(moment, recorded_at)`` of its endings."""
+    def restored(self, terms: Sequence[str], selection: Selection, statistics: TermStatistics) -> list[Candidate]:
+        """Return, as `candidates`, events that are not in here, but of which an event in here takes back an ending."""
         with self._lock:
-            return {target: list(by.values()) for target, by in self._endings.items() if by}
+            weighed = _Weighed(terms, statistics)
+            return [
+                Candidate(ref, score)
+                for ref, told in self._restored.items()
+                if ref not in self._documents
+                for document in islice(told.values(), 1)
+                if (score := weighed.score(document)) and document.is_admitted(ref, selection)
+            ]
+
+    def marks(self, refs: Collection[EventRef]) -> dict[EventRef, list[Mark]]:
+        with self._lock:
+            return {ref: list(self._endings[ref].values()) for ref in refs if self._endings.get(ref)}
+
+    def marked(self) -> int:
+        """Return of about how many events something in here says when they end, or no longer end."""
+        return len(self._endings)
 
     def documents(self) -> int:
         """Return how many events are in here."""
         return len(self._documents)
+
+
+def _forget(told: Iterable[dict[EventRef, Any]], gone: Collection[str]) -> None:
+    """Take out what events of these sessions said."""
+    for said in told:
+        for by in [by for by in said if by.session_id in gone]:
+            del said[by]

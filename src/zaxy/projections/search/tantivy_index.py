@@ -1,40 +1,40 @@
 """The search index on disk: tantivy, one writer at a time, any number of readers.
 
 An event is indexed once for each slice of knowledge (see `zaxy.projections.selection.Slice`), so that sessions, types,
-actors and both times are filters inside the index. Invalidations are kept as documents of their own, so that an event
-that is applied after the one that ends it is still found to be ended.
+actors and both times are filters inside the index. Marks are kept as documents of their own, so that an event that is
+applied after the one that ends it is still found to be ended.
 """
 
 from __future__ import annotations
 
 import contextlib
-import json
 import shutil
-import tempfile
 import threading
 import time
-from collections import defaultdict
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Final
 
 from zaxy.errors import BusyError, ProjectionError, ZaxyError
 from zaxy.files.cache import Sum, copy_files, identity_of
 from zaxy.files.durable import make_directories, rename_beside
+from zaxy.files.scratch import GuardedFolder
 from zaxy.ids import EventRef
 from zaxy.projections.cursor_file import CursorFile
 from zaxy.projections.protocols import Candidate, Capabilities, Position, TermStatistics
 from zaxy.projections.search import tantivy_queries
 from zaxy.projections.search.analysis import ANALYZER_NAME, TEXT_VERSION, Analyzer, analyzer, search_text
 from zaxy.projections.search.tantivy_files import check_files, read_meta
-from zaxy.projections.selection import Selection, knowledge_slices
+from zaxy.projections.search.tantivy_marks import Endings, mark_document, marked_by, marks_on
+from zaxy.projections.selection import Mark, Selection, knowledge_slices, marks_of
 from zaxy.vocabulary.model import EventClass, Meaning
 
 _WRITER_MEMORY_BYTES: Final = 48 * 1024 * 1024
 _NOT_WRITABLE: Final = ("PermissionDenied", "ReadOnlyFilesystem")
 """How the library's errors name storage that it cannot make its lock files on."""
 
-_MOST_ENDINGS: Final = 1_000_000
+_LAYOUT: Final = 2
+"""Counts the ways in which documents were laid out. An index of another way is made anew."""
 _FIRST_NON_ASCII: Final = 0x80
 _BETWEEN_WORDS: Final = bytes(
     code if code >= _FIRST_NON_ASCII or chr(code).isalnum() else ord(" ") for code in range(256)
@@ -42,12 +42,11 @@ _BETWEEN_WORDS: Final = bytes(
 """Makes a space of every ASCII character that is part of no word: counting words so costs a tenth of analyzing them."""
 
 _OPEN_ATTEMPTS: Final = 5
+_MOST_KNOWN_MARKS: Final = 20_000
+"""Of so many events it is kept until the next commit what marks they have: each question asks about the tail."""
 
 Resolve = Callable[[EventRef], Meaning | None]
 """Returns the meaning of one event of the log, or None when there is none: for indexing an event again."""
-
-Endings = dict[EventRef, dict[EventRef, tuple[int, int]]]
-"""For each ended event: by which event, and ``(moment, recorded_at)``."""
 
 
 def schema() -> Any:
@@ -64,7 +63,8 @@ def schema() -> Any:
     builder.add_unsigned_field("length", fast=True)
     for name in ("occurred", "known_from", "known_until", "ended_from"):
         builder.add_integer_field(name, fast=True)
-    builder.add_text_field("ending", tokenizer_name="raw", index_option="basic", stored=True)
+    builder.add_text_field("target", tokenizer_name="raw", index_option="basic")
+    builder.add_text_field("mark", stored=True, tokenizer_name="raw", index_option="basic")
     return builder.build()
 
 
@@ -87,13 +87,13 @@ class TantivySearch:
         self._resolve = resolve
         self._analyzer = text_analyzer or analyzer()
         self._lock = threading.RLock()
-        about = f"tantivy, {self._analyzer.language}, text {TEXT_VERSION}"
+        about = f"tantivy {_LAYOUT}, {self._analyzer.language}, text {TEXT_VERSION}"
         self._cursor_file = CursorFile(folder / "cursor.jsonl", about=about)
         self._sum = Sum(folder / "cursor.jsonl", grows=True)
         self._writer: Any = None
-        self._endings: Endings | None = None
         self._tokens: int | None = None
-        self._copy: tempfile.TemporaryDirectory[str] | None = None
+        self._marks: dict[EventRef, tuple[Mark, ...]] = {}
+        self._copy: GuardedFolder | None = None
         self._open()
 
     @property
@@ -131,9 +131,9 @@ class TantivySearch:
             return tantivy.Index(schema(), path=str(self._private_copy(folder)), reuse=True)
 
     def _private_copy(self, folder: Path) -> Path:
-        """Copy an index on read-only storage to where the library can make its lock files."""
-        self._copy = self._copy or tempfile.TemporaryDirectory(prefix="zaxy-search-")
-        target = Path(self._copy.name) / str(time.time_ns())
+        """Copy an index on read-only storage, maybe too large for memory, to where its lock files can be made."""
+        self._copy = self._copy or GuardedFolder("zaxy-search-", in_memory=False)
+        target = self._copy.path / str(time.time_ns())
         copy_files(folder, target)
         return target
 
@@ -162,7 +162,7 @@ class TantivySearch:
                 continue  # another process committed, or merged segments
             if read_meta(self._index_folder) == meta:
                 self._index, self._searcher, self._positions = index, searcher, positions
-                self._seen, self._tokens = meta.identity, None
+                self._seen, self._tokens, self._marks = meta.identity, None, {}
                 return
         raise BusyError(f"the search index in {self._folder} changes faster than it can be opened", remedy="try again")
 
@@ -190,7 +190,7 @@ class TantivySearch:
                     self._writer.wait_merging_threads()
                 self._writer = None
             if self._copy is not None:
-                self._copy.cleanup()
+                self._copy.close()
                 self._copy = None
 
     def cursor(self) -> Mapping[str, Position]:
@@ -201,24 +201,16 @@ class TantivySearch:
 
     def apply(self, meanings: Sequence[Meaning], positions: Mapping[str, Position]) -> None:
         with self._lock, self._committing(positions) as writer:
-            endings = self._known_endings(meanings)
-            applied = {meaning.event.ref: meaning for meaning in meanings}
+            told = {(target, meaning.event.ref): mark for meaning in meanings for target, mark in marks_of(meaning)}
+            applied = {meaning.event.ref for meaning in meanings}
+            targets = {target for target, _ in told}
+            endings = marks_on(self._index.schema, self._searcher, applied | targets)
+            for (target, by), mark in told.items():
+                endings[target][by] = mark
+                writer.add_document(mark_document(target, by, mark))
             for meaning in meanings:
-                self._add(writer, meaning, endings)
-            again = {
-                EventRef(ending.session_id, ending.seq)
-                for meaning in meanings
-                for ending in meaning.extraction.invalidations
-            }
-            self._index_again(writer, again - set(applied), endings)
-
-    def _known_endings(self, meanings: Sequence[Meaning]) -> Endings:
-        endings = self._load_endings()
-        for meaning in meanings:
-            for ending in meaning.extraction.invalidations:
-                target = EventRef(ending.session_id, ending.seq)
-                endings[target][meaning.event.ref] = (ending.moment, meaning.event.recorded_moment)
-        return endings
+                self._add_event(writer, meaning, endings)
+            self._index_again(writer, targets - applied, endings)
 
     def _index_again(self, writer: Any, targets: Iterable[EventRef], endings: Endings) -> None:
         assert self._resolve is not None
@@ -229,17 +221,12 @@ class TantivySearch:
                 writer.delete_documents_by_query(tantivy_queries.one_event(self._index.schema, target))
                 self._add_event(writer, meaning, endings)
 
-    def _add(self, writer: Any, meaning: Meaning, endings: Endings) -> None:
-        self._add_event(writer, meaning, endings)
-        if meaning.extraction.invalidations:
-            self._add_endings(writer, meaning)
-
     def _add_event(self, writer: Any, meaning: Meaning, endings: Endings) -> None:
         import tantivy
 
         event, extraction = meaning.event, meaning.extraction
         recorded, occurred = event.recorded_moment, event.occurred_moment
-        kind = "housekeeping" if extraction.event_class is EventClass.HOUSEKEEPING else "memory"
+        housekeeping = extraction.event_class is EventClass.HOUSEKEEPING
         text = search_text(meaning, self._analyzer.language)
         length = len(text.encode().translate(_BETWEEN_WORDS).split())
         for part in knowledge_slices(recorded, endings.get(event.ref, {}).values()):
@@ -248,7 +235,7 @@ class TantivySearch:
             document.add_text("session", event.session_id)
             document.add_text("type", event.event_type)
             document.add_text("actor", event.actor)
-            document.add_text("kind", kind)
+            document.add_text("kind", tantivy_queries.kind_of(housekeeping=housekeeping, part=part))
             document.add_unsigned("seq", event.seq)
             document.add_unsigned("length", length)
             document.add_integer("occurred", occurred)
@@ -256,30 +243,6 @@ class TantivySearch:
             document.add_integer("known_until", part.known_until)
             document.add_integer("ended_from", part.ended_from)
             writer.add_document(document)
-
-    def _add_endings(self, writer: Any, meaning: Meaning) -> None:
-        import tantivy
-
-        event = meaning.event
-        for ending in meaning.extraction.invalidations:
-            told = [ending.session_id, ending.seq, ending.moment, event.recorded_moment, event.seq]
-            document = tantivy.Document()
-            document.add_text("kind", "ending")
-            document.add_text("session", event.session_id)
-            document.add_unsigned("seq", event.seq)
-            document.add_text("ending", json.dumps(told))
-            writer.add_document(document)
-
-    def _load_endings(self) -> Endings:
-        if self._endings is None:
-            self._endings = defaultdict(dict)
-            query = tantivy_queries.exact(self._index.schema, "kind", "ending")
-            for _, address in self._searcher.search(query, _MOST_ENDINGS, count=False).hits:
-                document = self._searcher.doc(address)
-                session_id, seq, moment, recorded, by = json.loads(document.get_first("ending"))
-                told_by = EventRef(document.get_first("session"), by)
-                self._endings[EventRef(session_id, seq)][told_by] = (moment, recorded)
-        return self._endings
 
     @contextlib.contextmanager
     def _committing(self, positions: Mapping[str, Position], dropped: Iterable[str] = ()) -> Any:
@@ -303,7 +266,6 @@ class TantivySearch:
             self._cursor_file.compact(after)
             self._sum.write(after)
         except BaseException as error:
-            self._endings = None
             if self._writer is not None:
                 with contextlib.suppress(ValueError):
                     self._writer.rollback()
@@ -315,13 +277,15 @@ class TantivySearch:
     def drop(self, sessions: Iterable[str]) -> None:
         gone = set(sessions)
         with self._lock, self._committing({}, gone) as writer:
-            endings = self._load_endings()
-            touched = {target for target, by in endings.items() if any(ref.session_id in gone for ref in by)}
+            marked = marked_by(self._index.schema, self._searcher, gone)
+            touched = {target for target in marked if target.session_id not in gone}
+            endings = marks_on(self._index.schema, self._searcher, touched)
+            for told in endings.values():
+                for by in [by for by in told if by.session_id in gone]:
+                    del told[by]
             for session_id in gone:
                 writer.delete_documents_by_term("session", session_id)
-            for target in touched:
-                endings[target] = {by: told for by, told in endings[target].items() if by.session_id not in gone}
-            self._index_again(writer, {target for target in touched if target.session_id not in gone}, endings)
+            self._index_again(writer, touched, endings)
 
     def reset(self) -> None:
         """Remove everything. The folder is made anew: emptying an index in place puts its stamp back."""
@@ -329,7 +293,6 @@ class TantivySearch:
             raise ProjectionError("this search index was opened for reading")
         with self._lock:
             self.close()
-            self._endings = None
             try:
                 gone = rename_beside(self._index_folder, f"index.gone-{time.time_ns()}")
                 shutil.rmtree(gone)
@@ -352,6 +315,18 @@ class TantivySearch:
         """Return how many events are indexed."""
         with self._lock:
             return tantivy_queries.count_events(self._index.schema, self._searcher)
+
+    def marks(self, refs: Collection[EventRef]) -> dict[EventRef, list[Mark]]:
+        with self._lock:
+            try:
+                new = [ref for ref in refs if ref not in self._marks]
+                if len(self._marks) + len(new) > _MOST_KNOWN_MARKS:
+                    self._marks, new = {}, list(refs)
+                found = marks_on(self._index.schema, self._searcher, new)
+                self._marks.update((ref, tuple(found[ref].values()) if ref in found else ()) for ref in new)
+                return {ref: list(told) for ref in refs if (told := self._marks[ref])}
+            except ValueError as error:
+                raise ProjectionError(f"the search index in {self._folder} cannot be read: {error}") from error
 
     def search(self, terms: Sequence[str], selection: Selection, limit: int) -> list[Candidate]:
         with self._lock:

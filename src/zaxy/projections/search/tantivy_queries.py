@@ -7,8 +7,13 @@ from typing import Any, Final
 
 from zaxy.clock import FOREVER
 from zaxy.ids import EventRef
-from zaxy.projections.selection import Names, Selection
+from zaxy.projections.selection import Names, Selection, Slice
+from zaxy.vocabulary.model import VOID
 
+_PAST: Final = ", past"
+_ENDED: Final = ", ended"
+_NEVER_SAID: Final = ", never said"
+_PARTS: Final = ("", _ENDED, _NEVER_SAID, _PAST)
 _TIE_MARGIN: Final = 20
 _MOST_TIES: Final = 5_000
 
@@ -33,6 +38,45 @@ def one_event(schema: Any, ref: EventRef) -> Any:
     )
 
 
+def kind_of(*, housekeeping: bool, part: Slice) -> str:
+    """Return what stands in the field ``kind`` for a slice of an event.
+
+    What nearly all questions ask for, what is known now and has not ended, is one term, not ranges over all documents.
+    """
+    kind = "housekeeping" if housekeeping else "memory"
+    if part.known_until <= FOREVER:
+        return f"{kind}{_PAST}"
+    if part.ended_from == FOREVER:
+        return kind
+    return f"{kind}{_NEVER_SAID if part.ended_from == VOID else _ENDED}"
+
+
+def _standing(schema: Any, searcher: Any, selection: Selection) -> Any:
+    """Return a query for the slices that say what was known then, of the events that had not ended."""
+    from tantivy import FieldType, Occur, Query
+
+    kinds = ["memory", "housekeeping"] if selection.housekeeping else ["memory"]
+
+    def of(*parts: str) -> Any:
+        names = [f"{kind}{part}" for kind in kinds for part in parts]
+        return exact(schema, "kind", names[0]) if len(names) == 1 else Query.term_set_query(schema, "kind", names)
+
+    def between(field: str, low: int | None, high: int | None) -> tuple[Any, Any]:
+        return Occur.Must, Query.range_query(schema, field, FieldType.Integer, low, high)
+
+    not_ended = [] if selection.history else [between("ended_from", selection.world_moment + 1, None)]
+    if selection.known_at is not None:
+        known = [between("known_from", None, selection.known_at), between("known_until", selection.known_at + 1, None)]
+        return Query.boolean_query([(Occur.Must, of(*_PARTS)), *known, *not_ended])
+    if selection.history:
+        return of("", _ENDED, _NEVER_SAID)
+    still = of("")
+    if not any(searcher.doc_freq("kind", f"{kind}{_ENDED}") for kind in kinds):
+        return still
+    later = Query.boolean_query([(Occur.Must, of(_ENDED)), *not_ended])
+    return Query.boolean_query([(Occur.Should, still), (Occur.Should, later)])
+
+
 def build(schema: Any, searcher: Any, terms: Sequence[str], selection: Selection) -> Any:
     """Return the query for events that hold any of the terms and pass the selection."""
     from tantivy import FieldType, Occur, Query
@@ -43,22 +87,13 @@ def build(schema: Any, searcher: Any, terms: Sequence[str], selection: Selection
     def must(query: Any) -> None:
         parts.append((Occur.Must, Query.const_score_query(query, 0.0)))
 
-    def between(field: str, low: int | None, high: int | None) -> Any:
-        return Query.range_query(schema, field, FieldType.Integer, low, high)
-
-    if not selection.housekeeping:
-        must(exact(schema, "kind", "memory"))
+    must(_standing(schema, searcher, selection))
     for field, names in (("session", selection.sessions), ("type", selection.event_types), ("actor", selection.actors)):
         if names is not None:
             must(_any_of(schema, searcher, field, names))
     low, high = selection.occurred_from, selection.bounded_world
     if low is not None or high is not None:
-        must(between("occurred", low, high))
-    knowledge = selection.knowledge_moment
-    if selection.known_at is not None:
-        must(between("known_from", None, knowledge))
-    must(between("known_until", knowledge + 1, None))
-    must(between("ended_from", selection.world_moment + 1, None))
+        must(Query.range_query(schema, "occurred", FieldType.Integer, low, high))
     return Query.boolean_query(parts)
 
 
@@ -93,7 +128,8 @@ def count_events(schema: Any, searcher: Any) -> int:
 
 def documents_ever(searcher: Any) -> int:
     """Return how many documents the segments hold, deleted ones too: each has one kind."""
-    return sum(int(searcher.doc_freq("kind", kind)) for kind in ("memory", "housekeeping", "ending"))
+    slices = [f"{kind}{part}" for kind in ("memory", "housekeeping") for part in _PARTS]
+    return sum(int(searcher.doc_freq("kind", kind)) for kind in (*slices, "ending"))
 
 
 def search_whole_ties(searcher: Any, query: Any, limit: int) -> list[Any]:

@@ -9,9 +9,9 @@ import logging
 import re
 import shutil
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Final
 
@@ -23,8 +23,9 @@ from zaxy.eventloom.loom import Eventloom
 from zaxy.files.durable import rename_beside
 from zaxy.files.lock import try_lock, unlock
 from zaxy.ids import EventRef
-from zaxy.projections.following import Extract, Follower, is_at, place
+from zaxy.projections.following import Follower, MeaningOf, is_at, place
 from zaxy.projections.protocols import Position
+from zaxy.projections.vectors.erasing import erase_vectors, filling_lock, is_erasing_wanted
 from zaxy.projections.vectors.scoring import Floats
 from zaxy.projections.vectors.store import Filed, VectorStore, digest_of
 from zaxy.vocabulary.model import EventClass
@@ -78,23 +79,24 @@ class VectorFiller:
         loom: The log.
         folder: Where the stores of all models are.
         embedder: The model.
-        extract: What an event means.
+        meaning: What an event means.
     """
 
-    def __init__(self, loom: Eventloom, folder: Path, embedder: Embedder, extract: Extract) -> None:
+    def __init__(self, loom: Eventloom, folder: Path, embedder: Embedder, meaning: MeaningOf) -> None:
         self.store = VectorStore(folder, embedder.name)
         self.embedder = embedder
         self.last_error: str | None = None
         """What the last call that filled in the background failed with."""
         self._folder = folder
         self._loom = loom
-        self._follower = Follower(loom, extract, {})
+        self._follower = Follower(loom, meaning, {})
         self._cursor: dict[str, Position] = {}
         self._left_at = -1
         """The store's commits when a call ended that brought it up to every log."""
         self._stop: Callable[[], bool] = bool
         self._progress: Progress | None = None
         self._done = 0
+        self._gave_way = False
 
     # ---- filling
 
@@ -102,7 +104,7 @@ class VectorFiller:
     def _writing(self) -> Iterator[bool]:
         """Hold the lock of the one writer; gives False when another thread or process has it."""
         self._loom.refuse_links()
-        held = try_lock(self._folder.with_name(f"{self._folder.name}.catch-up.lock"))
+        held = try_lock(filling_lock(self._folder))
         try:
             yield held is not None
         finally:
@@ -123,17 +125,27 @@ class VectorFiller:
             EmbeddingError: The model did not answer; what was committed before stays.
             ZaxyError: As the model, the store or the disk told.
         """
-        with self._writing() as alone:
-            if not alone:
-                return None
-            self._progress, self._stop, self._done = progress, stop, 0
-            left_at, self._left_at = self._left_at, -1
-            self._begin(left_at)
-            if self._fill():
-                self._remove_other_models()
-                self._left_at = self.store.head().commits
-            self.last_error = None
-            return self._done
+        filled = 0
+        while True:
+            with self._writing() as alone:
+                if not alone:
+                    return filled or None
+                self._progress, self._stop, self._done, self._gave_way = progress, stop, filled, False
+                left_at, self._left_at = self._left_at, -1
+                self._begin(left_at)
+                if self._fill():
+                    self._remove_other_models()
+                    self._left_at = self.store.head().commits
+                self.last_error = None
+                filled = self._done
+                if not self._gave_way:
+                    return filled
+            time.sleep(_PAUSE_SECONDS)  # the process that erases tells nobody when it is done
+
+    def _is_to_stop(self) -> bool:
+        """Whether the caller wants an end, or somebody waits who erases something."""
+        self._gave_way = self._gave_way or is_erasing_wanted(self._folder)
+        return self._gave_way or self._stop()
 
     def fill_all(self, progress: Progress | None = None, *, from_scratch: bool = False) -> int:
         """Embed everything now; wait for another process that is doing so as long as it gets on.
@@ -196,21 +208,28 @@ class VectorFiller:
                 self._commit(waiting)
                 self._drop([session_id])
                 self._read(session_id, stat, waiting)
-            if self._stop():
+            if self._is_to_stop():
                 return False
         self._commit(waiting)
-        return True
+        return not (self._gave_way or self._stop())
 
     def _read(self, session_id: str, stat: LogStat, waiting: list[_Waiting]) -> None:
         for located in self._follower.after(session_id, [self._cursor.get(session_id)]):
             extraction = self._follower.meaning(located.event).extraction
+            if extraction.erased:
+                self._erase(extraction.erased, waiting)
             is_memory = extraction.event_class is not EventClass.HOUSEKEEPING
             text = extraction.text if is_memory and extraction.text.strip() else ""
             waiting.append(_Waiting(located.event.ref, text, place(located, stat)))
             if len(waiting) >= _BATCH_EVENTS:
                 self._commit(waiting)
-                if self._stop():
+                if self._is_to_stop():
                     return
+
+    def _erase(self, refs: Collection[EventRef], waiting: list[_Waiting]) -> None:
+        """Remove what is erased before the cursor passes the event that says so."""
+        waiting[:] = [replace(one, text="") if one.ref in refs else one for one in waiting]
+        self.store.forget(refs)
 
     def _drop(self, sessions: Sequence[str] | set[str]) -> None:
         if sessions:
@@ -232,7 +251,7 @@ class VectorFiller:
                 self._apply(part, fresh)
                 known.update(fresh)
                 part, fresh = [], {}
-                if self._stop():
+                if self._is_to_stop():
                     break
         else:
             if part:
@@ -260,25 +279,13 @@ class VectorFiller:
 
     # ---- forgetting and telling
 
-    def forget(self, ref: EventRef) -> None:
-        """Remove the vector of one event, of every model: on return it is not in the files any more.
+    def forget(self, refs: Collection[EventRef]) -> None:
+        """Remove the vectors of events, of every model: on return they are not in the files any more.
 
-        Raises:
-            BusyError: Another process writes; nothing was removed.
-            ZaxyError: As the store or the disk told.
+        Errors as `erase_vectors`.
         """
-        deadline = time.monotonic() + _OTHER_FILLER_SECONDS
-        while True:
-            with self._writing() as alone:
-                if alone:
-                    if self.store.exists():
-                        self.store.begin()
-                        self.store.forget(ref)
-                    self._remove_other_models()
-                    return
-            if time.monotonic() >= deadline:
-                raise BusyError("another process fills the vectors", remedy="try again")
-            time.sleep(_PAUSE_SECONDS)  # the process that fills ends its run
+        self._loom.refuse_links()
+        erase_vectors(self._folder, self.embedder.name, refs)
 
     def coverage(self) -> Coverage:
         """Return how much of the log has vectors. Looks at every session: for status, not for answers.

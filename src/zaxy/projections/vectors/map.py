@@ -145,11 +145,11 @@ class VectorMap:
         database.executemany("UPDATE sessions SET retired = 1 WHERE name = ?", [(name,) for name in sessions])
         self._erasing(database)
 
-    def retire_event(self, database: sqlite3.Connection, ref: EventRef) -> None:
-        """Note that the row of one event is to be erased, if there is one."""
-        database.execute(
+    def retire_events(self, database: sqlite3.Connection, refs: Iterable[EventRef]) -> None:
+        """Note that the rows of events are to be erased."""
+        database.executemany(
             "INSERT INTO forgetting SELECT number, ? FROM sessions WHERE name = ? AND NOT retired",
-            (ref.seq, ref.session_id),
+            [(ref.seq, ref.session_id) for ref in refs],
         )
         self._erasing(database)
 
@@ -161,11 +161,14 @@ class VectorMap:
         retired = database.execute("SELECT number FROM sessions WHERE retired").fetchall()
         return [number for (number,) in retired], database.execute("SELECT session, seq FROM forgetting").fetchall()
 
-    def finish(self, database: sqlite3.Connection, rows: Iterable[int]) -> None:
-        """Note that what was to be erased is, and that no text has its vector in these rows any more."""
+    def unname(self, database: sqlite3.Connection, rows: Iterable[int]) -> None:
+        """Note that no text has its vector in these rows any more: to be done while they still tell what they are."""
         database.execute("CREATE TEMP TABLE gone (row INTEGER PRIMARY KEY)")
-        database.executemany("INSERT INTO gone VALUES (?)", [(row,) for row in rows])
+        database.executemany("INSERT OR IGNORE INTO gone VALUES (?)", [(row,) for row in rows])
         database.execute("DELETE FROM texts WHERE row IN (SELECT row FROM gone)")
+
+    def finish(self, database: sqlite3.Connection) -> None:
+        """Note that what was to be erased is."""
         database.execute("DELETE FROM sessions WHERE retired")
         database.execute("DELETE FROM forgetting")
         self._erasing(database)

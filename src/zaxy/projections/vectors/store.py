@@ -10,7 +10,7 @@ from __future__ import annotations
 import shutil
 import threading
 import time
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from hashlib import blake2b
 from pathlib import Path
@@ -39,8 +39,14 @@ from zaxy.projections.vectors.view import (
 )
 
 _MAP_NAME: Final = "map.sqlite"
+_MORE: Final = 4
+_MOST_ASKED: Final = 3_200
 _SETTLED_NANOSECONDS: Final = 100_000_000
 """A change that comes so soon after another may leave the file's times as they were."""
+
+
+Admits = Callable[[Sequence[EventRef]], Collection[EventRef]]
+"""Returns which of some events an answer may hold."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -126,7 +132,15 @@ class VectorStore:
         """Return how many events have a vector."""
         return self._fresh().held()
 
-    def search(self, query: Floats, sessions: Names | None, limit: int) -> list[Candidate]:
+    def search(
+        self,
+        query: Floats,
+        sessions: Names | None,
+        limit: int,
+        admits: Admits | None = None,
+        *,
+        at_least: float = -1.0,
+    ) -> list[Candidate]:
         """Return the events nearest to a question by cosine, best first; ties by session and seq.
 
         Up to 150,000 rows every cosine is computed (20,000 without the library for small integers). Above that, for
@@ -136,6 +150,10 @@ class VectorStore:
             query: The question's vector, of unit length.
             sessions: Which sessions; None means all.
             limit: At most so many.
+            admits: Tells which events may be returned, and is asked until there are enough, at most about the 3,200
+                nearest: what many times a text was corrected from may lie nearer than what it says now. None lets all
+                pass.
+            at_least: Which cosine is near enough.
 
         Raises:
             InvalidInputError: The question's vector has another dimension than the stored ones.
@@ -147,7 +165,17 @@ class VectorStore:
                 f"the vector of the question has the dimension {query.size}, the stored ones {view.head.dimension}",
                 remedy="set EMBEDDING_DIMENSION back, or run: zaxy memory re-embed",
             )
-        return view.search(query, sessions, limit)
+        asked = limit
+        while True:
+            found = view.search(query, sessions, asked)
+            near = [candidate for candidate in found if candidate.score >= at_least]
+            if admits is None:
+                return near
+            allowed = admits([candidate.ref for candidate in near])
+            admitted = [candidate for candidate in near if candidate.ref in allowed]
+            if len(admitted) >= limit or len(near) < asked or asked >= _MOST_ASKED:
+                return admitted[:limit]
+            asked = min(asked * _MORE, _MOST_ASKED)
 
     def vectors(self, ranges: Sequence[tuple[str, int, int]]) -> tuple[list[EventRef], Floats]:
         """Return the events in these ranges that have a vector, and the vectors.
@@ -255,11 +283,34 @@ class VectorStore:
             self._map.retire(database, sessions)
         self._erase_pending()
 
-    def forget(self, ref: EventRef) -> None:
-        """Remove one event: on return its vector is not in the files any more."""
+    def forget(self, refs: Collection[EventRef]) -> None:
+        """Remove events: on return their vectors are not in the files any more, nor what a killed writer left."""
         with self._map.connected(make=True) as database:
-            self._map.retire_event(database, ref)
-        self._erase_pending()
+            numbers = {name: number for number, name in self._map.names(database).items()}
+            rows = self._map.head(database).rows
+            keys = mapped(self.folder / ENTRIES_NAME, ENTRY, rows, 1)[:, 0]["key"]
+            wanted = {numbers[ref.session_id] << SEQ_BITS | ref.seq: ref for ref in refs if ref.session_id in numbers}
+            held = keys[np.isin(keys, list(wanted))].tolist()
+            if held:
+                self._map.retire_events(database, [wanted[key] for key in held])
+        if held:
+            self._erase_pending()
+        self._erase_behind()
+
+    def _erase_behind(self) -> None:
+        """Remove what a writer that was killed left behind the rows that count."""
+        head = self.head()
+        for name, width in self._widths(head).items():
+            path = self.folder / name
+            size, end = path.stat().st_size if path.exists() else 0, head.rows * width
+            if size > end:
+                overwrite_with_zeros(path, [(end, size - end)])
+
+    @staticmethod
+    def _widths(head: Head) -> dict[str, int]:
+        """Return the bytes of a row in each file; the entries last: they tell which rows are meant."""
+        widths = {ROWS_NAME: head.dimension, CODES_NAME: code_words(head.dimension) * 8}
+        return {**widths, ENTRIES_NAME: ENTRY.itemsize}
 
     def _erase_pending(self) -> None:
         with self._map.connected() as database:
@@ -268,14 +319,15 @@ class VectorStore:
         keys = mapped(self.folder / ENTRIES_NAME, ENTRY, head.rows, 1)[:, 0]["key"]
         single = [number << SEQ_BITS | seq for number, seq in events]
         rows = np.flatnonzero(np.isin(keys >> SEQ_BITS, numbers) | np.isin(keys, single))
+        with self._map.connected(make=True) as database:
+            self._map.unname(database, [*rows.tolist(), *np.flatnonzero(keys == 0).tolist()])
         runs = np.split(rows, np.flatnonzero(np.diff(rows) != 1) + 1) if len(rows) else []
-        widths = {ROWS_NAME: head.dimension, CODES_NAME: code_words(head.dimension) * 8, ENTRIES_NAME: ENTRY.itemsize}
-        for name, width in widths.items():  # the entries last: they tell which rows are meant
+        for name, width in self._widths(head).items():
             if runs:
                 parts = [(int(run[0]) * width, len(run) * width) for run in runs]
                 overwrite_with_zeros(self.folder / name, parts)
         with self._map.connected(make=True) as database:
-            self._map.finish(database, map(int, rows))
+            self._map.finish(database)
 
     def reset(self) -> None:
         """Remove everything of this model."""

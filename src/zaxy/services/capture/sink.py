@@ -42,14 +42,20 @@ class LoomSink:
     Args:
         loom: Where they go.
         told: Called with the number of new events after each batch.
+        forgettable: Whether everything is sealed under keys of its own, whatever the drafts say.
     """
 
-    def __init__(self, loom: Eventloom, told: Callable[[int], None] | None = None) -> None:
+    def __init__(
+        self, loom: Eventloom, told: Callable[[int], None] | None = None, *, forgettable: bool = False
+    ) -> None:
         self._loom = loom
         self._told = told
+        self._forgettable = forgettable
 
     def record(self, session_id: str, drafts: Sequence[Draft]) -> Recorded:
         """Append the drafts in order, leaving out those whose key the log holds. On return they are on disk."""
+        if self._forgettable:
+            drafts = [replace(draft, forgettable=True) for draft in drafts]
         try:
             outcomes = self._loom.commit(session_id, drafts)
         except InvalidInputError:

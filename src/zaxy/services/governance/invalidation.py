@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol
@@ -10,11 +11,15 @@ from zaxy.clock import Clock, format_time, parse_time
 from zaxy.errors import InvalidInputError, NotFoundError
 from zaxy.eventloom.event import Draft, Event
 from zaxy.eventloom.loom import Eventloom
+from zaxy.eventloom.origin import Origin
 from zaxy.ids import EventRef, parse_citation
 from zaxy.projections.graph.timeline import current
 from zaxy.projections.protocols import GraphReader
 from zaxy.projections.selection import Names, Selection
+from zaxy.services.governance.gate import governing
+from zaxy.services.governance.standing import Standings
 from zaxy.vocabulary.model import EntityRef
+from zaxy.vocabulary.payloads import CIPHER_KEY
 
 
 class AskGraph(Protocol):
@@ -45,12 +50,14 @@ class InvalidationService:
         loom: Where the ending is recorded.
         ask_graph: Finds what is currently so about an entity.
         clock: What "now" is.
+        standings: Knows which corrections stand for what is ended: they end with it. None ends what is named alone.
     """
 
-    def __init__(self, loom: Eventloom, ask_graph: AskGraph, clock: Clock) -> None:
+    def __init__(self, loom: Eventloom, ask_graph: AskGraph, clock: Clock, standings: Standings | None = None) -> None:
         self._loom = loom
         self._ask_graph = ask_graph
         self._clock = clock
+        self._standings = standings
 
     def invalidate(
         self,
@@ -61,6 +68,7 @@ class InvalidationService:
         entity: tuple[str, str] | None = None,
         invalid_at: str | None = None,
         reason: str = "",
+        origin: Origin | None = None,
     ) -> Invalidated:
         """Record that events no longer count from a moment on. On return it is on disk and every query obeys it.
 
@@ -72,11 +80,13 @@ class InvalidationService:
                 where it has none, the latest of all sessions.
             invalid_at: From when on, RFC 3339, also in the future; None means now.
             reason: Why.
+            origin: Where that comes from.
 
         Raises:
             InvalidInputError: Neither or both were named, or a value cannot be read.
             NotFoundError: There is no such event, or nothing is currently so about that entity.
             IntegrityError: A cited event has another hash.
+            BusyError: Another change of this loom is going on.
         """
         if bool(citations) == (entity is not None):
             raise InvalidInputError("an invalidation names either citations or one entity")
@@ -86,12 +96,24 @@ class InvalidationService:
         payload: dict[str, Any] = {"invalid_at": format_time(moment)}
         if entity is not None:
             targets = self._stated(entity, session_id, now)
-            payload["entity"] = {"type": entity[0], "name": entity[1]}
-        payload["targets"] = [event.citation for event in targets]
-        if reason:
-            payload["reason"] = reason
-        sealed = self._loom.commit(session_id, [Draft("memory.invalidated", actor, payload)])[0].event
+            if not any(CIPHER_KEY in event.payload for event in targets):  # what is sealed is not named in the clear
+                payload["entity"] = {"type": entity[0], "name": entity[1]}
+        with governing(self._loom):  # a correction that came in between would not be ended with the others
+            payload["targets"] = [event.citation for event in self._whole(targets)]
+            told = {**payload, "reason": reason} if reason else payload
+            draft = Draft("memory.invalidated", actor, told, origin=origin)
+            sealed = self._loom.commit(session_id, [draft])[0].event
         return Invalidated(sealed, tuple(payload["targets"]), payload["invalid_at"])
+
+    def _whole(self, targets: Sequence[Event]) -> list[Event]:
+        """Return events with all that stands for them, so that neither other words nor the first ones come back."""
+        if self._standings is None:
+            return list(targets)
+        found = {event.ref: event for event in targets}
+        for event in targets:
+            standing = self._standings.of(event)
+            found |= {one.ref: one for one in (standing.root, *standing.in_force)}
+        return list(found.values())
 
     def _stated(self, entity: tuple[str, str], session_id: str, now: int) -> list[Event]:
         entity_type, name = entity
@@ -109,6 +131,7 @@ class InvalidationService:
         events = [event for ref in self._ask_graph(holding) if (event := self._loom.read(ref)) is not None]
         if not events:
             raise NotFoundError(
-                f"nothing is currently so about the {entity_type} {name!r}", remedy=f"look for it: zaxy query {name!r}"
+                f"nothing is currently so about the {entity_type} {name!r}",
+                remedy=f"look for it: zaxy query {shlex.quote(name)}",
             )
         return events

@@ -110,10 +110,12 @@ class InspectionService:
 
     Args:
         loom: What to look at.
+        view: Gives an event as it is meant, for its summary; None takes it as the log holds it.
     """
 
-    def __init__(self, loom: Eventloom) -> None:
+    def __init__(self, loom: Eventloom, view: Callable[[Event], Event] | None = None) -> None:
         self._loom = loom
+        self._view = view
 
     def _require(self) -> None:
         if not self._loom.path.is_dir():
@@ -203,7 +205,7 @@ class InspectionService:
             with contextlib.suppress(ZaxyError):  # a damaged log is told by status; its neighbours are listed
                 events += self._loom.log(name).tail(limit)
         newest = heapq.nlargest(limit, events, key=lambda event: (event.recorded_at, event.session_id, event.seq))
-        return [entry_of(event) for event in newest]
+        return [entry_of(event, self._view) for event in newest]
 
     def difference(self, session_id: str, *, from_seq: int = 1, to_seq: int | None = None) -> Difference:
         """Return what was added to a session from one sequence number to another.
@@ -215,7 +217,7 @@ class InspectionService:
         """
         self._require()
         check_session_id(session_id)
-        added = [entry_of(event) for event in self._loom.log(session_id).replay(from_seq, to_seq)]
+        added = [entry_of(event, self._view) for event in self._loom.log(session_id).replay(from_seq, to_seq)]
         return Difference(
             session_id, from_seq, to_seq if to_seq is not None else (added[-1].seq if added else 0), tuple(added)
         )
@@ -244,8 +246,8 @@ def summarize(event: Event) -> str:
     return ", ".join(names)[:_SUMMARY_CHARACTERS] if names else f"{event.event_type} by {event.actor}"
 
 
-def entry_of(event: Event) -> LogEntry:
-    """Return an event as it is listed."""
+def entry_of(event: Event, view: Callable[[Event], Event] | None = None) -> LogEntry:
+    """Return an event as it is listed: with the type and the actor of the log, and the words that are meant."""
     return LogEntry(
         event.session_id,
         event.seq,
@@ -253,6 +255,6 @@ def entry_of(event: Event) -> LogEntry:
         event.recorded_at,
         event.event_type,
         event.actor,
-        summarize(event),
+        summarize(event if view is None else view(event)),
         event.citation,
     )

@@ -22,7 +22,7 @@ class ProjectionStatus:
         state: ``current``, ``behind`` (the rest is read from the log), ``missing`` (all of it is) or ``unavailable``.
         lag_events: How many events its store has not taken in.
         lag_bytes: How many bytes of log that is.
-        holds: Sizes, such as ``entities``.
+        holds: Sizes, such as ``entities``; what the memory keeps of its own counts: proposals, what was made from what.
         reason: Why it is unavailable.
     """
 

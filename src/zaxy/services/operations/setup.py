@@ -13,6 +13,11 @@ from zaxy.files.durable import replace_file
 from zaxy.files.refusals import refusals_told
 
 _PROFILE_MODE = 0o600
+_CAPTURED_SEALED = "everything that is captured can be forgotten (CAPTURE_FORGETTABLE=true)"
+_CAPTURED_PLAIN = (
+    "what is captured stays in the log for good; for what may have to be forgotten use --forgettable, or set"
+    " CAPTURE_FORGETTABLE=true"
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,6 +32,7 @@ class Initialized:
         made: What was new: ``loom``, ``key``, ``profile``, ``genesis``.
         public_key: The public key that checkpoints are signed with; None when there is none here.
         key_path: The private key, outside the loom.
+        forgetting: Whether what importers and hooks record can be forgotten, and what would change that.
         next_command: What to do next.
         warnings: What should be known: why there is no key to sign with.
     """
@@ -38,6 +44,7 @@ class Initialized:
     made: tuple[str, ...]
     public_key: str | None
     key_path: str | None
+    forgetting: str
     next_command: str
     warnings: tuple[str, ...] = ()
 
@@ -84,6 +91,7 @@ def _initialize(loom: Eventloom, settings: Settings, folder: Path) -> Initialize
         str(profile),
         tuple(made),
         *_key_of(loom),
+        _CAPTURED_SEALED if settings.capture_forgettable else _CAPTURED_PLAIN,
         'zaxy append goal.created --actor me --payload \'{"title": "Ship it"}\'',
         warnings,
     )

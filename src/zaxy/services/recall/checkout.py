@@ -11,7 +11,6 @@ from dataclasses import dataclass
 from typing import Any, Final
 
 from zaxy.errors import InvalidInputError, ProjectionError
-from zaxy.eventloom.event import Event
 from zaxy.eventloom.loom import Eventloom
 from zaxy.ids import EventRef
 from zaxy.projections.protocols import GraphReader
@@ -19,12 +18,12 @@ from zaxy.projections.selection import Selection
 from zaxy.services.recall import checkout_evidence as evidence
 from zaxy.services.recall.checkout_assembly import Found, assemble
 from zaxy.services.recall.checkout_changes import ChangeFinder, Since, told_changes
-from zaxy.services.recall.checkout_facts import as_fact, find_facts
+from zaxy.services.recall.checkout_facts import find_facts
 from zaxy.services.recall.checkout_text import CHARACTERS_A_TOKEN
+from zaxy.services.recall.provenance import place_of
 from zaxy.services.recall.query import RecallService
 from zaxy.services.recall.question import Filters, telling_terms
 from zaxy.services.recall.results import Answer, Changes, Fact, Hit, Packet
-from zaxy.vocabulary.model import Extraction
 
 LEAST_TOKENS: Final = 50
 MOST_TOKENS: Final = 200_000
@@ -53,20 +52,12 @@ class CheckoutService:
     Args:
         loom: The log, which every quotation is read from.
         recall: Finds the evidence.
-        extract: What an event means.
         options: What can be set.
     """
 
-    def __init__(
-        self,
-        loom: Eventloom,
-        recall: RecallService,
-        extract: Callable[[Event], Extraction],
-        options: CheckoutOptions | None = None,
-    ) -> None:
+    def __init__(self, loom: Eventloom, recall: RecallService, options: CheckoutOptions | None = None) -> None:
         self._loom = loom
         self._recall = recall
-        self._extract = extract
         self._options = options or CheckoutOptions()
 
     def checkout(self, text: str, filters: Filters, *, token_budget: int = 2_000, since: str | None = None) -> Packet:
@@ -115,33 +106,30 @@ class CheckoutService:
             return instead
 
     def _facts(self, terms: tuple[str, ...], selection: Selection) -> tuple[list[Fact], list[Fact]]:
-        named, working = self._recall.ask_graph(
-            lambda graph: find_facts(graph, terms, self._recall.analyzer.terms, selection)
+        found: tuple[list[Fact], list[Fact]] = self._recall.ask_graph(
+            lambda graph: find_facts(self._recall.judge(graph, selection), terms, self._recall.analyzer.terms)
         )
-        return (
-            [fact for stated in named if (fact := as_fact(stated, self._loom.read)) is not None],
-            [fact for stated in working if (fact := as_fact(stated, self._loom.read)) is not None],
-        )
+        return found
 
     def _neighbours(
         self, answer: Answer, depends: Mapping[EventRef, Sequence[EventRef]], selection: Selection
     ) -> dict[EventRef, Hit]:
         """Return those neighbours of the hits that were not found themselves."""
-        held = {evidence.ref_of(hit) for hit in answer}
+        held = {place_of(hit) for hit in answer}
         wanted = list(dict.fromkeys(ref for refs in depends.values() for ref in refs if ref not in held))
 
         def read(graph: GraphReader) -> dict[EventRef, Hit]:
-            return evidence.read_neighbours(wanted, self._loom.read, graph, selection)
+            return evidence.read_neighbours(wanted, self._recall.judge(graph, selection))
 
         found: dict[EventRef, Hit] = self._recall.ask_graph(read) if wanted else {}
         return found
 
     def _changes(self, since: Since, selection: Selection, warnings: list[str]) -> Changes:
-        finder = ChangeFinder(self._loom, self._extract, selection)
-        events, complete = finder.find(since)
+        finder = ChangeFinder(self._loom, self._recall.reader, selection)
+        meanings, complete = finder.find(since)
         warnings += finder.warnings
         told: Changes = self._recall.ask_graph(
-            lambda graph: told_changes(since, events, self._extract, graph, selection, complete=complete)
+            lambda graph: told_changes(since, meanings, self._recall.judge(graph, selection), complete=complete)
         )
         return told
 

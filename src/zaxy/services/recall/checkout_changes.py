@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Final
 
@@ -11,11 +11,13 @@ from zaxy.errors import IntegrityError, InvalidInputError, NotALogError
 from zaxy.eventloom.event import Event
 from zaxy.eventloom.loom import Eventloom
 from zaxy.ids import EventRef, cite, parse_citation
-from zaxy.projections.graph.timeline import current, ends_at
-from zaxy.projections.protocols import GraphReader
+from zaxy.projections.graph.timeline import current
 from zaxy.projections.selection import Selection
+from zaxy.services.recall.judging import Judge
+from zaxy.services.recall.provenance import is_endorsement, is_forgotten, standing_in
 from zaxy.services.recall.results import Change, Changes
-from zaxy.vocabulary.model import EventClass, Extraction, Role
+from zaxy.vocabulary.model import INTERNAL_ENTITY_TYPES, EventClass, Meaning, Role
+from zaxy.vocabulary.reading import EventReader
 
 _MOST_LOGS: Final = 2_000
 _MOST_EVENTS_A_LOG: Final = 1_000
@@ -65,29 +67,30 @@ class ChangeFinder:
 
     Args:
         loom: The log.
-        extract: What an event means.
+        reader: Gives each event as it is meant.
         selection: What may be told.
     """
 
-    def __init__(self, loom: Eventloom, extract: Callable[[Event], Extraction], selection: Selection) -> None:
+    def __init__(self, loom: Eventloom, reader: EventReader, selection: Selection) -> None:
         self._loom = loom
-        self._extract = extract
+        self._reader = reader
         self._selection = selection
         self.warnings: list[str] = []
         self._complete = True
 
-    def find(self, since: Since) -> tuple[list[Event], bool]:
-        """Return the events that were recorded since, newest first, and whether these are all of them."""
-        found: list[Event] = []
+    def find(self, since: Since) -> tuple[list[Meaning], bool]:
+        """Return what was recorded since, newest first, and whether that is all of it."""
+        found: list[Meaning] = []
         for session_id in self._sessions():
             if len(found) >= _MOST_EVENTS:
                 self._complete = False
                 break
             try:
-                found += [event for event in self._newer(session_id, since) if self._may_be_told(event)]
+                meanings = map(self._reader.meaning, self._newer(session_id, since))
+                found += [meaning for meaning in meanings if self._may_be_told(meaning)]
             except (IntegrityError, NotALogError):
                 self.warnings.append(f"what changed in session {session_id} could not be read: its log is damaged")
-        found.sort(key=lambda event: (-event.recorded_moment, event.session_id, -event.seq))
+        found.sort(key=lambda one: (-one.event.recorded_moment, one.event.session_id, -one.event.seq))
         return found, self._complete
 
     def _sessions(self) -> Iterator[str]:
@@ -123,9 +126,9 @@ class ChangeFinder:
             return event.seq > since.ref.seq
         return event.recorded_moment > since.moment
 
-    def _may_be_told(self, event: Event) -> bool:
-        meaning = self._extract(event)
-        told = meaning.event_class is EventClass.MEMORY or bool(meaning.invalidations)
+    def _may_be_told(self, meaning: Meaning) -> bool:
+        event, extraction = meaning.event, meaning.extraction
+        told = extraction.event_class is EventClass.MEMORY or bool(extraction.invalidations)
         return told and self._selection.admits(
             event.session_id,
             event.event_type,
@@ -136,59 +139,70 @@ class ChangeFinder:
         )
 
 
-def told_changes(
-    since: Since,
-    events: Sequence[Event],
-    extract: Callable[[Event], Extraction],
-    graph: GraphReader,
-    selection: Selection,
-    *,
-    complete: bool,
-) -> Changes:
+def told_changes(since: Since, meanings: Sequence[Meaning], judge: Judge, *, complete: bool) -> Changes:
     """Return what events changed: what they state of a thing if that still holds, what they end, and their number.
 
     Args:
         since: From when on.
-        events: What was recorded since, newest first.
-        extract: What an event means.
-        graph: Tells what still holds.
-        selection: As of when.
-        complete: Whether these are all events.
+        meanings: What was recorded since, newest first.
+        judge: Tells what still holds, as of when.
+        complete: Whether this is all of it.
     """
     items: list[Change] = []
     seen: set[str] = set()
     memories = 0
     sessions = set()
-    for event in events:
-        meaning = extract(event)
-        memories += meaning.event_class is EventClass.MEMORY
-        sessions.add(event.session_id)
+    for meaning in meanings:
+        memories += meaning.extraction.event_class is EventClass.MEMORY
+        sessions.add(meaning.event.session_id)
         if len(items) < _MOST_ITEMS:
-            items += _stated(event, meaning, seen, graph, selection)
+            items += _ended(meaning, judge)
+            items += _stated(meaning, seen, judge)
     return Changes(since.told, tuple(items[:_MOST_ITEMS]), memories, len(sessions), complete)
 
 
-def _stated(
-    event: Event, meaning: Extraction, seen: set[str], graph: GraphReader, selection: Selection
-) -> Iterator[Change]:
-    ended = [ending for ending in meaning.invalidations if ending.moment <= selection.world_moment]
-    if ended:
-        named = ", ".join(cite(ending.session_id, ending.seq, "") for ending in ended)
-        yield _change(event, "", named, "ended")
-    for stated in meaning.entities:
-        key = stated.entity.key
-        if stated.role is not Role.FACT or key in seen:
+def _ended(meaning: Meaning, judge: Judge) -> Iterator[Change]:
+    """Yield what an event ends, and that others count again. What was forgotten is not named."""
+    event, extraction = meaning.event, meaning.extraction
+    if extraction.erased:
+        yield _change(event, "", "what somebody asked to forget", "forgotten")
+        return
+    if not extraction.invalidations or judge.ending(event.ref) is not None:
+        return
+    place = standing_in(event)
+    if place is not None:
+        yield _change(
+            event, "", cite(place.session_id, place.seq, ""), "reviewed" if is_endorsement(event) else "corrected"
+        )
+        return
+    lifted = {(one.session_id, one.seq) for one in extraction.invalidations if one.lifted}
+    ended = [one for one in extraction.invalidations if one.moment <= judge.selection.world_moment]
+    for again, status in ((False, "ended"), (True, "restored")):
+        named = [one for one in ended if ((one.session_id, one.seq) in lifted) is again]
+        readable = [one for one in named if not _is_gone(EventRef(one.session_id, one.seq), judge)]
+        if readable:
+            yield _change(event, "", ", ".join(cite(one.session_id, one.seq, "") for one in readable), status)
+
+
+def _is_gone(ref: EventRef, judge: Judge) -> bool:
+    event = judge.event(ref)
+    return event is not None and is_forgotten(event)
+
+
+def _stated(meaning: Meaning, seen: set[str], judge: Judge) -> Iterator[Change]:
+    event, graph, selection = meaning.event, judge.graph, judge.selection
+    for stated in meaning.extraction.entities:
+        key, entity_type = stated.entity.key, stated.entity.entity_type
+        if stated.role is not Role.FACT or key in seen or entity_type in INTERNAL_ENTITY_TYPES:
             continue
         seen.add(key)
         if stated.ended:
-            still = ends_at(event.ref, graph.endings, selection.knowledge_moment) > selection.world_moment
+            still = judge.ending(event.ref) is None
         else:
             now = current(graph.statements(key), graph.endings, selection)
-            still = now is not None and now.ref == event.ref
+            still = now is not None and now.ref == event.ref and judge.stale_because(event) is None
         if still:
-            yield _change(
-                event, stated.entity.entity_type, stated.entity.name, "ended" if stated.ended else stated.status
-            )
+            yield _change(event, entity_type, stated.entity.name, "ended" if stated.ended else stated.status)
 
 
 def _change(event: Event, entity_type: str, name: str, status: str) -> Change:

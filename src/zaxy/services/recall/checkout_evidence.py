@@ -5,18 +5,18 @@ from __future__ import annotations
 import math
 import re
 from collections import Counter
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from itertools import pairwise
 from typing import Final
 
 from zaxy.eventloom.event import Event
 from zaxy.ids import EventRef
-from zaxy.projections.graph.timeline import ends_at
-from zaxy.projections.protocols import GraphReader
 from zaxy.projections.search.analysis import Analyzer
 from zaxy.projections.selection import Selection
 from zaxy.services.recall.checkout_text import LONGEST_READ
+from zaxy.services.recall.judging import Judge
+from zaxy.services.recall.provenance import place_of
 from zaxy.services.recall.results import Hit
 from zaxy.services.recall.verbatim import hit_of
 
@@ -83,7 +83,7 @@ def dependencies(hits: Sequence[Hit], analyzer: Analyzer, both_sides: int) -> di
     """Return for each hit the neighbours that its meaning depends on. Only turns have neighbours.
 
     Of the hits that do not get both, a question gets the turn after it, and a turn that says little by itself the one
-    before it.
+    before it. A correction stands at the end of its log; its neighbours are those of what it corrects.
 
     Args:
         hits: Best first.
@@ -94,7 +94,8 @@ def dependencies(hits: Sequence[Hit], analyzer: Analyzer, both_sides: int) -> di
     for rank, hit in enumerate(hits[:_ONE_SIDE]):
         if not hit.event_type.startswith(_TURNS):
             continue
-        before, after = EventRef(hit.session_id, hit.seq - 1), EventRef(hit.session_id, hit.seq + 1)
+        place = place_of(hit)
+        before, after = EventRef(place.session_id, place.seq - 1), EventRef(place.session_id, place.seq + 1)
         if rank < both_sides:
             wanted = [before, after]
         elif hit.content.rstrip().endswith("?"):
@@ -106,23 +107,17 @@ def dependencies(hits: Sequence[Hit], analyzer: Analyzer, both_sides: int) -> di
     return found
 
 
-def read_neighbours(
-    wanted: Sequence[EventRef], read: Callable[[EventRef], Event | None], graph: GraphReader, selection: Selection
-) -> dict[EventRef, Hit]:
-    """Return those of the wanted neighbours that are turns, pass the selection and were not ended.
+def read_neighbours(wanted: Sequence[EventRef], judge: Judge) -> dict[EventRef, Hit]:
+    """Return by place those of the wanted neighbours that are turns, pass the selection and still count.
 
     Args:
-        wanted: Which events.
-        read: Reads an event of the log and checks it.
-        graph: Tells what was ended.
-        selection: What may be returned.
+        wanted: Which places; where an event was corrected, its correction is given.
+        judge: Reads events and tells what is still so.
     """
     found: dict[EventRef, Hit] = {}
     for ref in wanted:
-        event = read(ref)
-        if event is None or not event.event_type.startswith(_TURNS) or not _admits(selection, event):
-            continue
-        if ends_at(ref, graph.endings, selection.knowledge_moment) > selection.world_moment:
+        event = judge.in_place_of(ref)
+        if event is not None and event.event_type.startswith(_TURNS) and _admits(judge.selection, event):
             found[ref] = hit_of(event, score=0.0, scores={}, metadata={"role": NEIGHBOUR})
     return found
 
@@ -146,11 +141,12 @@ def in_order(
 ) -> Iterator[Hit]:
     """Yield what is to be quoted, the most wanted first, each event once, with its role."""
     exact_refs = {ref_of(hit) for hit in exact}
-    known = {ref_of(hit): with_role(hit, VERBATIM if ref_of(hit) in exact_refs else HIT) for hit in hits}
-    known = {**neighbours, **known}
+    known = [with_role(hit, VERBATIM if ref_of(hit) in exact_refs else HIT) for hit in hits]
+    at = {**neighbours, **{place_of(hit): hit for hit in reversed(known)}}
     given: set[EventRef] = set()
-    for hit in hits:
-        for ref in (ref_of(hit), *depends.get(ref_of(hit), ())):
-            if ref in known and ref not in given:
-                given.add(ref)
-                yield known[ref]
+    for hit in known:
+        beside = (at[ref] for ref in depends.get(ref_of(hit), ()) if ref in at)
+        for wanted in (hit, *beside):
+            if ref_of(wanted) not in given:
+                given.add(ref_of(wanted))
+                yield wanted

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from typing import Final, TypeVar
 
 from zaxy.services.recall.checkout_text import heading, quote_label, shortened
+from zaxy.services.recall.provenance import place_of
 from zaxy.services.recall.results import Hit
 
 _FEWEST_SHARES: Final = 2
@@ -101,7 +102,7 @@ class _Stretch:
 
     session_id: str
     rank: int
-    lines: dict[int, str] = field(default_factory=dict)
+    lines: dict[tuple[int, int], str] = field(default_factory=dict)
     times: dict[int, str] = field(default_factory=dict)
 
     def heading(self, hit: Hit | None = None) -> str:
@@ -148,7 +149,7 @@ class EvidenceBlock:
         line = f"{label}{shortened(hit.content, limit, self._stems)}"
         if not self._page.take(over + len(line) + 1):
             return False
-        stretch.lines[hit.seq], stretch.times[hit.seq] = line, hit.occurred_at
+        stretch.lines[place_of(hit).seq, hit.seq], stretch.times[hit.seq] = line, hit.occurred_at
         stretch.rank = min(rank, stretch.rank)
         self._stretches[key] = stretch
         return True

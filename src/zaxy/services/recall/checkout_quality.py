@@ -8,6 +8,7 @@ from typing import Final
 
 from zaxy.projections.search.analysis import Analyzer
 from zaxy.services.recall.checkout_text import LONGEST_READ
+from zaxy.services.recall.provenance import place_of
 from zaxy.services.recall.results import Fact, Hit
 
 ANSWER: Final = "answer"
@@ -39,9 +40,7 @@ def coverage(terms: Sequence[str], quoted: Sequence[Hit], facts: Sequence[Fact],
     if not wanted:
         return 0.0
     held = {
-        (hit.session_id, hit.seq): wanted.intersection(
-            analyzer.terms(f"{hit.actor} {hit.event_type} {hit.content[:LONGEST_READ]}")
-        )
+        _place(hit): wanted.intersection(analyzer.terms(f"{hit.actor} {hit.event_type} {hit.content[:LONGEST_READ]}"))
         for hit in quoted
     }
     nothing: set[str] = set()
@@ -52,6 +51,11 @@ def coverage(terms: Sequence[str], quoted: Sequence[Hit], facts: Sequence[Fact],
         for fact in facts
     ]
     return round(max(map(len, together), default=0) / len(wanted), 3)
+
+
+def _place(hit: Hit) -> tuple[str, int]:
+    place = place_of(hit)
+    return place.session_id, place.seq
 
 
 def confidence(coverage: float, contrast: float | None) -> float:

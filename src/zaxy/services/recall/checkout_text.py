@@ -7,8 +7,8 @@ the number of its event, and what could break a line or control a terminal is sh
 from __future__ import annotations
 
 import re
-from collections.abc import Collection, Iterable, Sequence
-from typing import Final
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from typing import Any, Final
 
 from zaxy.services.recall.results import Change, Fact, Hit
 
@@ -23,6 +23,7 @@ LONGEST_READ: Final = 20_000
 
 _WORD: Final = re.compile(r"\w+")
 _LONGEST_NAME: Final = 120
+_MOST_CITED: Final = 3
 _TURNS: Final = ("transcript.", "message.")
 
 
@@ -90,7 +91,11 @@ def _best_start(line: str, width: int, stems: tuple[str, ...]) -> int:
 
 def fact_line(fact: Fact) -> str:
     """Return one current fact with its citation."""
-    return f"- {_stated(fact.entity_type, fact.name, fact.status)}, since {fact.valid_from[:10]} [{fact.citation}]"
+    told = f"- {_stated(fact.entity_type, fact.name, fact.status)}, since {fact.valid_from[:10]} [{fact.citation}]"
+    corrects, disputed = fact.metadata.get("corrects"), fact.metadata.get("disputed_by")
+    if corrects:
+        told += f" {_state(fact.metadata)} {_cited(corrects)}"
+    return f"{told} disputed, another source says otherwise: {_cited(disputed)}" if disputed else told
 
 
 def change_line(change: Change) -> str:
@@ -106,16 +111,44 @@ def _stated(entity_type: str, name: str, status: str) -> str:
     return f"{kind}{shortened(name, _LONGEST_NAME)}{f' ({one_line(status)})' if status else ''}"
 
 
+def _state(metadata: Mapping[str, Any]) -> str:
+    """Return in words that an event stands in the place of another one."""
+    return "reviewed, in place of" if metadata.get("state") == "endorsed" else "corrected, in place of"
+
+
+def _cited(citations: Sequence[str]) -> str:
+    told = " ".join(f"[{one_line(citation)}]" for citation in citations[:_MOST_CITED])
+    return f"{told} and {len(citations) - _MOST_CITED} more" if len(citations) > _MOST_CITED else told
+
+
+def marks(hit: Hit) -> str:
+    """Return in words, in brackets, what a reader has to know before the quotation, nothing for most."""
+    told = hit.metadata
+    found = []
+    if told.get("corrects"):
+        found.append(f"{_state(told)} {one_line(told['corrects'][0])}")
+    if told.get("taint"):
+        found.append(f"{one_line(told['taint'])} source, not reviewed")
+    if told.get("ended_by"):
+        found.append(f"no longer so, ended by {one_line(told['ended_by'])}")
+    if told.get("stale_because"):
+        found.append(f"outdated, made from {one_line(told['stale_because'])}")
+    return f"[{'; '.join(found)}] " if found else ""
+
+
 def quote_label(hit: Hit) -> str:
     """Return what a quotation begins with: the number of its event under the heading, who spoke, and the type.
+
+    What was corrected, is untrusted or no longer so says that first.
 
     A turn needs no type, and no name where what was said begins with it.
     """
     actor = one_line(hit.actor)[:_LONGEST_NAME]
     if not hit.event_type.startswith(_TURNS):
-        return f"> {hit.seq} {actor}, {one_line(hit.event_type)}: "
+        return f"> {hit.seq} {marks(hit)}{actor}, {one_line(hit.event_type)}: "
     told = " ".join(hit.content[: _LONGEST_NAME * 2].split()).casefold()
-    return f"> {hit.seq} " if told.startswith(f"{actor.casefold()}:") else f"> {hit.seq} {actor}: "
+    speaker = "" if told.startswith(f"{actor.casefold()}:") else f"{actor}: "
+    return f"> {hit.seq} {marks(hit)}{speaker}"
 
 
 def heading(session_id: str, seqs: Iterable[int], times: Sequence[str]) -> str:

@@ -17,10 +17,11 @@ from zaxy.services.recall.inference import FIRST_EVENTS, Clue, Kind, names_of
 from zaxy.services.recall.lanes import followed, graph_lane, lexical_lane
 from zaxy.services.recall.question import GRAPH, LEXICAL, RELATED, VECTOR, VERBATIM, Question
 from zaxy.services.recall.verbatim import exactness, quote
-from zaxy.vocabulary.model import Extraction
+from zaxy.vocabulary.registry import extract
 
 if TYPE_CHECKING:
     from zaxy.projections.forward.passages import Passages
+    from zaxy.projections.vectors.store import Admits
     from zaxy.services.recall.ranking.views import Array
 
 VECTOR_CANDIDATES: Final = 50
@@ -45,8 +46,10 @@ class VectorLane(Protocol):
         """Return how many events have a vector."""
         ...
 
-    def search(self, query: Array, sessions: Names | None, limit: int) -> list[Candidate]:
-        """Return the nearest events, best first, with their cosine."""
+    def search(
+        self, query: Array, sessions: Names | None, limit: int, admits: Admits, *, at_least: float
+    ) -> list[Candidate]:
+        """Return the nearest events that may be in an answer, best first, with their cosine."""
         ...
 
     def cosines(self, query: Array, passages: Passages) -> Array:
@@ -89,9 +92,9 @@ class Finder:
     Args:
         search: The search projection.
         graph: The graph projection.
+        forward: The forward index, which tells what an answer may hold.
         vectors: The vector lane.
-        read: Gives an event, for the lanes that look at what it says.
-        extract: What an event means.
+        read: Gives an event as it is meant, for the lanes that look at what it says.
         analyzer: Turns names into terms.
     """
 
@@ -99,17 +102,17 @@ class Finder:
         self,
         search: Tier[Any, Any, Any],
         graph: Tier[Any, Any, Any],
+        forward: Tier[Any, Any, Any],
         vectors: VectorLane,
         *,
         read: Callable[[EventRef], Event | None],
-        extract: Callable[[Event], Extraction],
         analyzer: Analyzer,
     ) -> None:
         self._search = search
         self._graph = graph
+        self._forward = forward
         self._vectors = vectors
         self._read = read
-        self._extract = extract
         self._analyzer = analyzer
 
     def find(self, question: Question, pool: int) -> Found:
@@ -152,10 +155,26 @@ class Finder:
 
         def near() -> Mapping[EventRef, float]:
             found.query_vector = self._vectors.embed_query(question.text.encode("utf-8", "replace").decode())
-            near = self._vectors.search(found.query_vector, question.selection.sessions, limit)
-            return {candidate.ref: candidate.score for candidate in near if candidate.score >= NEAR_ENOUGH}
+            near = self._vectors.search(
+                found.query_vector, question.selection.sessions, limit, self._admits(question), at_least=NEAR_ENOUGH
+            )
+            return {candidate.ref: candidate.score for candidate in near}
 
         self._run(found, question, VECTOR, near)
+
+    def _admits(self, question: Question) -> Admits:
+        """Return what tells which events may answer; what was told before is not looked up again."""
+        from zaxy.projections.forward.passages import admitted
+
+        known: dict[EventRef, bool] = {}
+
+        def admits(refs: Sequence[EventRef]) -> set[EventRef]:
+            new = [ref for ref in refs if ref not in known]
+            allowed = self._forward.ask(lambda view: admitted(view, new, question.selection)) if new else ()
+            known.update((ref, ref in allowed) for ref in new)
+            return {ref for ref in refs if known[ref]}
+
+        return admits
 
     def follow(self, found: Found, question: Question, first: Sequence[EventRef]) -> tuple[str, ...]:
         """Return the terms of rare names in the first events that the question lacks; none where that is not wanted.
@@ -188,7 +207,7 @@ class Finder:
 
     def _names_in(self, found: Found, ref: EventRef) -> list[Clue]:
         event = self.event(found, ref)
-        clues = [] if event is None else names_of(self._extract(event), self._analyzer)
+        clues = [] if event is None else names_of(extract(event), self._analyzer)
         return [clue for clue in clues if clue.kind is Kind.NAME]  # what entities lead to, the graph lane knows
 
     def _text_of(self, found: Found, ref: EventRef) -> str:

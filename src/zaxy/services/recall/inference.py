@@ -24,7 +24,7 @@ from zaxy.ids import EventRef
 from zaxy.projections.search.analysis import Analyzer
 from zaxy.projections.search.layered import LayeredSearch
 from zaxy.projections.selection import Selection
-from zaxy.vocabulary.model import Extraction, Meaning
+from zaxy.vocabulary.model import INTERNAL_ENTITY_TYPES, Extraction, Meaning
 from zaxy.vocabulary.names import names_in
 
 QUESTION: Final = "question"
@@ -170,7 +170,11 @@ def names_of(extraction: Extraction, analyzer: Analyzer, most_characters: int = 
         analyzer: Turns words into terms.
         most_characters: How much of the text is read.
     """
-    named = [(statement.entity.name, Kind.ENTITY) for statement in extraction.entities]
+    named = [
+        (statement.entity.name, Kind.ENTITY)
+        for statement in extraction.entities
+        if statement.entity.entity_type not in INTERNAL_ENTITY_TYPES
+    ]
     named += [(name, Kind.NAME) for name in names_in(_read(extraction, most_characters))]
     clues = []
     for written, kind in named:

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import heapq
 from collections import Counter, defaultdict
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from itertools import combinations
 from typing import Final
 
 from zaxy.errors import LogDamagedError
+from zaxy.eventloom.event import Event
 from zaxy.eventloom.loom import Eventloom
 from zaxy.ids import EventRef
 from zaxy.projections.search.analysis import Analyzer
@@ -35,7 +36,7 @@ from zaxy.services.recall.inference import (
 )
 from zaxy.vocabulary.model import EventClass, Meaning
 from zaxy.vocabulary.names import has_case
-from zaxy.vocabulary.registry import extract
+from zaxy.vocabulary.reading import EventReader
 
 MOST_EVENTS: Final = 10_000
 LEAST_CONFIDENCE: Final = 0.1
@@ -79,7 +80,12 @@ class InferredStatus:
 
 
 def inferred_status(
-    loom: Eventloom, selection: Selection, analyzer: Analyzer, *, progress: Progress | None = None
+    loom: Eventloom,
+    selection: Selection,
+    analyzer: Analyzer,
+    *,
+    reader: EventReader | None = None,
+    progress: Progress | None = None,
 ) -> InferredStatus:
     """Infer every relation between the newest 10,000 selected events; the whole log is read for them.
 
@@ -89,11 +95,13 @@ def inferred_status(
         loom: The log.
         selection: Which events count, as of when.
         analyzer: Turns words into terms.
+        reader: Gives each event as it is meant; by default one without keys, for which sealed events say nothing.
         progress: Told how many sessions were read.
     """
     warnings: list[str] = []
     endings: list[Meaning] = []
-    reading = _read(loom, selection, endings, warnings, progress=progress)
+    meaning = (reader or EventReader(loom.read, lambda event: event)).meaning
+    reading = _read(_replayed(loom, warnings, progress), meaning, selection, endings)
     newest = heapq.nlargest(MOST_EVENTS + 1, reading, key=lambda told: (told.event.recorded_moment, told.event.ref))
     if len(newest) > MOST_EVENTS:
         warnings.append(f"only the newest {MOST_EVENTS:,} events were looked at")
@@ -102,7 +110,8 @@ def inferred_status(
     if silent:
         warnings.append(f"no names were found in {silent:,} events: their script has no capital letters")
     index = MemorySearch(analyzer)
-    index.apply([*meanings, *endings], {})
+    taken = {told.event.ref for told in meanings}
+    index.apply([*meanings, *(told for told in endings if told.event.ref not in taken)], {})
     clues = {told.event.ref: clues_of(told.extraction, analyzer, READ_CHARACTERS) for told in meanings}
     postings = rare_postings(LayeredSearch(None, index), (clue for held in clues.values() for clue in held), selection)
     selected = set[EventRef]().union(*postings.values())
@@ -120,30 +129,31 @@ def inferred_status(
     return InferredStatus(len(meanings), tuple(methods), tuple(warnings))
 
 
-def _read(
-    loom: Eventloom,
-    selection: Selection,
-    endings: list[Meaning],
-    warnings: list[str],
-    *,
-    progress: Progress | None,
-) -> Iterator[Meaning]:
-    """Yield every event that passes the filters, and put those that end others into ``endings``."""
+def _replayed(loom: Eventloom, warnings: list[str], progress: Progress | None) -> Iterator[Event]:
     sessions = loom.sessions()
     for number, session_id in enumerate(sessions, 1):
         try:
-            for event in loom.log(session_id).replay():
-                told = Meaning(event, extract(event))
-                bookkeeping = told.extraction.event_class is EventClass.HOUSEKEEPING
-                times = event.occurred_moment, event.recorded_moment
-                if told.extraction.invalidations:
-                    endings.append(told)
-                elif selection.admits(session_id, event.event_type, event.actor, *times, housekeeping=bookkeeping):
-                    yield told
+            yield from loom.log(session_id).replay()
         except LogDamagedError as error:
             warnings.append(f"session {session_id} was read up to its damage: {error.message}")
         if progress is not None:
             progress(number, len(sessions))
+
+
+def _read(
+    events: Iterable[Event], meaning: Callable[[Event], Meaning], selection: Selection, endings: list[Meaning]
+) -> Iterator[Meaning]:
+    """Yield what passes the filters, and put what ends other events into ``endings``: a correction is both."""
+    for raw in events:
+        told = meaning(raw)
+        event, bookkeeping = told.event, told.extraction.event_class is EventClass.HOUSEKEEPING
+        if told.extraction.invalidations:
+            endings.append(told)
+            if bookkeeping:
+                continue
+        times = event.occurred_moment, event.recorded_moment
+        if selection.admits(event.session_id, event.event_type, event.actor, *times, housekeeping=bookkeeping):
+            yield told
 
 
 def _pairs(clues: Mapping[EventRef, Sequence[Clue]], postings: Postings) -> Iterator[Inferred]:

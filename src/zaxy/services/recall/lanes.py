@@ -13,6 +13,7 @@ from zaxy.projections.search.bm25 import inverse_document_frequency
 from zaxy.projections.selection import Selection
 from zaxy.services.recall.inference import FEWEST_HOLDERS, MOST_HOLDERS, Clue, distinct
 from zaxy.services.recall.question import Question
+from zaxy.vocabulary.model import INTERNAL_ENTITY_TYPES
 
 _ENTITIES_A_TERM: Final = 50
 _ENTITIES: Final = 20
@@ -85,16 +86,18 @@ def _named_entities(graph: GraphReader, terms: Sequence[str]) -> list[tuple[str,
     scores: dict[str, float] = defaultdict(float)
     for term, weight in weights.items():
         for entity in graph.find(term, _ENTITIES_A_TERM):
-            scores[entity.key] += weight / whole
+            if entity.entity_type not in INTERNAL_ENTITY_TYPES:
+                scores[entity.key] += weight / whole
     return sorted(scores.items(), key=lambda item: (-item[1], item[0]))[:_ENTITIES]
 
 
 def _neighbours(graph: GraphReader, key: str, selection: Selection) -> list[str]:
-    return [
+    hops = (
         relation.target if relation.source == key else relation.source
         for relation in graph.relations(key)[:_HOP_RELATIONS]
         if current(relation.statements, graph.endings, selection) is not None
-    ]
+    )
+    return [hop for hop in hops if hop.partition(":")[0] not in INTERNAL_ENTITY_TYPES]
 
 
 def current_entities(

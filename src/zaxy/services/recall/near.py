@@ -12,6 +12,7 @@ from zaxy.projections.selection import Names
 if TYPE_CHECKING:
     from zaxy.projections.forward.passages import Passages
     from zaxy.projections.vectors.filling import VectorFiller
+    from zaxy.projections.vectors.store import Admits
     from zaxy.services.recall.ranking.views import Array
 
 _REMEMBERED_QUESTIONS = 256
@@ -42,9 +43,11 @@ class StoredVectors:
         """Return how many events have a vector."""
         return self._filler().store.count()
 
-    def search(self, query: Array, sessions: Names | None, limit: int) -> list[Candidate]:
-        """Return the nearest events, best first, with their cosine."""
-        return self._filler().store.search(query, sessions, limit)
+    def search(
+        self, query: Array, sessions: Names | None, limit: int, admits: Admits, *, at_least: float
+    ) -> list[Candidate]:
+        """Return the nearest events that may be in an answer, best first, with their cosine."""
+        return self._filler().store.search(query, sessions, limit, admits, at_least=at_least)
 
     def cosines(self, query: Array, passages: Passages) -> Array:
         """Return each row's cosine with the question, NaN where it has no vector."""

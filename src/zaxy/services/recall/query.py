@@ -12,17 +12,19 @@ from zaxy.eventloom.event import Event
 from zaxy.eventloom.loom import Eventloom
 from zaxy.ids import EventRef
 from zaxy.projections.catchup import Catchup
-from zaxy.projections.graph.timeline import current, ends_at
 from zaxy.projections.protocols import GraphReader
 from zaxy.projections.search.analysis import Analyzer
 from zaxy.projections.selection import Selection
 from zaxy.projections.tier import Tier
 from zaxy.services.recall.finding import Finder, Found, VectorLane
+from zaxy.services.recall.judging import Judge, needs_judging
+from zaxy.services.recall.provenance import is_forgotten
 from zaxy.services.recall.question import LEXICAL, RELATED, VERBATIM, Filters, Question, parse_question, telling_terms
 from zaxy.services.recall.reranking import SecondOpinion
 from zaxy.services.recall.results import Answer, Hit
 from zaxy.services.recall.verbatim import hit_of
-from zaxy.vocabulary.model import SINGLE_VALUED_ENTITY_TYPES, Extraction, Role
+from zaxy.vocabulary.reading import EventReader
+from zaxy.vocabulary.registry import extract
 
 if TYPE_CHECKING:
     from zaxy.services.recall.ranking.ranker import Ranking
@@ -63,7 +65,7 @@ class RecallService:
         tiers: The projections.
         vectors: The vector lane.
         analyzer: Turns questions into terms.
-        extract: What an event means.
+        reader: Gives each event as it is meant.
         clock: What "now" is.
         second: What looks at the first hits once more, and how many of them it sees.
     """
@@ -76,7 +78,7 @@ class RecallService:
         tiers: Tiers,
         vectors: VectorLane,
         analyzer: Analyzer,
-        extract: Callable[[Event], Extraction],
+        reader: EventReader,
         clock: Clock,
         second: SecondOpinion | None = None,
     ) -> None:
@@ -84,8 +86,10 @@ class RecallService:
         self._catchup = catchup
         self._search, self._graph, self._forward = tiers.search, tiers.graph, tiers.forward
         self._vectors = vectors
-        self._finder = Finder(tiers.search, tiers.graph, vectors, read=loom.read, extract=extract, analyzer=analyzer)
-        self._extract = extract
+        self.reader = reader
+        self._finder = Finder(
+            tiers.search, tiers.graph, tiers.forward, vectors, read=self.reader.read, analyzer=analyzer
+        )
         self._second = second
         self.analyzer = analyzer
         self.clock = clock
@@ -217,8 +221,10 @@ class RecallService:
             if event is None:
                 lost.append(f"event {ref.seq} of session {ref.session_id} is indexed, but the log does not hold it")
                 continue
+            if is_forgotten(event):
+                continue
             try:
-                validity = self._validity(event, question.selection)
+                validity = self._validity(event, question)
             except UnavailableError as error:
                 lost.append(f"what is still so could not be looked up: {error}")
                 validity = {}
@@ -227,29 +233,21 @@ class RecallService:
                 hits.append(hit_of(event, score=score, scores=parts, metadata={**validity, **_whereabouts(event)}))
         return hits, lost
 
-    def _validity(self, event: Event, selection: Selection) -> dict[str, Any] | None:
+    def _validity(self, event: Event, question: Question) -> dict[str, Any] | None:
         """Return what the graph knows of an event's standing, or None when it no longer belongs in the answer."""
-        facts = [stated.entity for stated in self._extract(event).entities if stated.role is Role.FACT]
+        selection, meaning = question.selection, extract(event)
         # an ending that is on disk is unknown to the tail of the search index, which may hold the event that it ends
-        unchecked = self._search.in_tail(event.ref)
-        if not facts and not unchecked:
+        unchecked = self._search.in_tail(event.ref) or question.lanes == {VERBATIM}
+        if not (unchecked or selection.history or needs_judging(event, meaning)):
             return {}
-
-        def standing(graph: GraphReader) -> dict[str, Any] | None:
-            if unchecked and ends_at(event.ref, graph.endings, selection.knowledge_moment) <= selection.world_moment:
-                return None
-            found: dict[str, Any] = {}
-            for entity in facts:
-                now = current(graph.statements(entity.key), graph.endings, selection)
-                replaced = now is None or now.ref != event.ref
-                if replaced and entity.entity_type in SINGLE_VALUED_ENTITY_TYPES:
-                    return None
-                if not found:
-                    found = {"entity": entity.key, "status": now.status if now else "ended", "current": not replaced}
-            return found
-
-        answer: dict[str, Any] | None = self._graph.ask(standing)
+        answer: dict[str, Any] | None = self._graph.ask(
+            lambda graph: self.judge(graph, selection).judged(event, meaning, unchecked=unchecked)
+        )
         return answer
+
+    def judge(self, graph: GraphReader, selection: Selection) -> Judge:
+        """Return what judges events for one question, inside of `ask_graph`."""
+        return Judge(graph, self.reader.read, selection)
 
     def ask_graph(self, question: Callable[[GraphReader], Any]) -> Any:
         """Return what ``question`` finds in the graph; the projections are as fresh as after the last query."""

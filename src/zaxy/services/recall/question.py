@@ -46,6 +46,7 @@ class Filters:
             clock's.
         lanes: Which lanes are to look: ``lexical``, ``vector``, ``graph``, ``verbatim``, also several in one text with
             commas between them; None means the first three.
+        history: Whether what was superseded, invalidated or corrected comes back too, marked with what ended it.
     """
 
     session_id: NamesArgument = None
@@ -58,6 +59,7 @@ class Filters:
     housekeeping: bool = False
     now: str | None = None
     lanes: NamesArgument = None
+    history: bool = False
 
     def moment(self, clock_now: int) -> int:
         """Return the moment of asking in microseconds.
@@ -108,6 +110,7 @@ class Filters:
             occurred_to=moment(self.occurred_to, "occurred_to"),
             now=self.moment(now),
             housekeeping=self.housekeeping,
+            history=self.history,
         )
 
 

@@ -22,7 +22,11 @@ class Hit:
         content: What was said, verbatim from the log.
         score: What the hits of one answer are ordered by; larger is better, not comparable between answers.
         scores: By lane that found it, between 0 and 1; empty for a turn that only stands beside one that was found.
-        metadata: Further facts: ``status`` and ``entity`` where the event states something, ``matched`` terms.
+        metadata: Further facts. ``entity``, ``status`` and ``current`` where the event states something; ``path`` and
+            ``line`` of a document; ``source`` (``human``, ``agent``, ``tool``, ``import``, ``derived``) where it is
+            recorded; ``taint`` of what nobody reviewed; ``state``, ``corrects`` (citations, what was said first at the
+            front), ``editor`` and ``reason`` of what was corrected or reviewed; with history, ``ended_by`` and
+            ``ended_at`` of what is no longer so, ``stale_because`` of what was made from such.
     """
 
     citation: str
@@ -89,6 +93,7 @@ class Fact:
         valid_to: Until when, None while nothing is known to end it.
         content: What was said, verbatim from the log; a long text is shortened where a mark says so.
         citation: The sealed event that says so.
+        metadata: Further facts, as of a `Hit`; ``disputed_by``: citations of what other sources say instead.
     """
 
     entity_type: str
@@ -98,6 +103,7 @@ class Fact:
     valid_to: str | None
     content: str
     citation: str
+    metadata: Mapping[str, Any] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)

@@ -2,38 +2,38 @@
 
 from __future__ import annotations
 
-import json
 import re
 from collections.abc import Mapping
 from typing import Any, Final
 
-from zaxy.eventloom.event import RESERVED_PREFIX, Event
+from zaxy.eventloom.event import Event
+from zaxy.services.recall.provenance import provenance
 from zaxy.services.recall.results import Hit
+from zaxy.vocabulary.payloads import CIPHER_KEY
+from zaxy.vocabulary.reading import FORGOTTEN, SEALED
+from zaxy.vocabulary.wording import said
 
-_SPOKEN: Final = ("content", "text", "message")
-SEALED: Final = "[SEALED]"
 _WORD: Final = re.compile(r"\w+")
 _MOST_WORDS: Final = 64
 
 
 def quote(event: Event) -> str:
-    """Return what was said: the payload's own text where it has one, else its members as ``name: value`` lines."""
-    payload = event.payload
-    if "__zaxy_cipher" in payload:
-        return SEALED
-    for name in _SPOKEN:
-        if isinstance(payload.get(name), str) and payload[name]:
-            return str(payload[name])
-    parts = [
-        f"{name}: {_shown(value)}"
-        for name, value in payload.items()
-        if not name.startswith(RESERVED_PREFIX) and name != "occurred_at" and value not in (None, "", [], {})
-    ]
-    return "\n".join(parts) if parts else event.event_type
+    """Return what was said, of a payload that cannot be read the mark of that."""
+    if CIPHER_KEY not in event.payload:
+        return said(event)
+    told = event.payload.get("content")
+    return FORGOTTEN if told == FORGOTTEN else SEALED
 
 
 def hit_of(event: Event, *, score: float, scores: Mapping[str, float], metadata: Mapping[str, Any]) -> Hit:
-    """Return an event as a hit, in its own words and with its citation; figures are rounded to six digits."""
+    """Return an event as a hit, in its own words and with its citation; figures are rounded to six digits.
+
+    Args:
+        event: As it is meant.
+        score: What the hits of one answer are ordered by.
+        scores: By lane that found it.
+        metadata: What else is known of it; where it comes from is added.
+    """
     return Hit(
         citation=event.citation,
         session_id=event.session_id,
@@ -45,12 +45,8 @@ def hit_of(event: Event, *, score: float, scores: Mapping[str, float], metadata:
         content=quote(event),
         score=round(score, 6),
         scores={name: round(part, 6) for name, part in scores.items()},
-        metadata=metadata,
+        metadata={**metadata, **provenance(event)},
     )
-
-
-def _shown(value: Any) -> str:
-    return value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
 
 
 def exactness(asked: str, said: str) -> float:

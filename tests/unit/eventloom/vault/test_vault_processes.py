@@ -17,6 +17,7 @@ import pytest
 from fault_processes import Say, start
 from zaxy.errors import BusyError, ForgottenError, KeyUnavailableError, WriteFailedError
 from zaxy.eventloom.vault.cell import CIPHER_KEY, CellContext
+from zaxy.eventloom.vault.store import KeyStatus
 from zaxy.eventloom.vault.vault import Vault
 from zaxy.files.lock import locked
 
@@ -163,3 +164,19 @@ def test_a_vault_of_another_user_is_told_and_not_taken_for_a_missing_one(tmp_pat
         assert start(use).finish()[0] == 0
     finally:
         (tmp_path / "state").chmod(0o700)
+
+
+def test_a_vault_that_is_made_while_another_process_looks_is_none_or_whole(tmp_path: Path) -> None:
+    def look(folder: Path) -> Callable[[Say], None]:
+        def work(say: Say) -> None:
+            vault = Vault(folder, "loom1")
+            while vault.status("0" * 32) is KeyStatus.UNKNOWN and not vault.marker():
+                pass
+
+        return work
+
+    for turn in range(10):
+        folder = tmp_path / str(turn)
+        children = [start(look(folder)) for _ in range(3)]
+        Vault(folder, "loom1").seal({"n": 1}, context(1))
+        assert [child.finish()[0] for child in children] == [0, 0, 0]

@@ -69,3 +69,10 @@ def test_control_characters_in_names_never_reach_a_terminal(folder: Path) -> Non
 def test_a_missing_loom_and_an_unreadable_time_are_told(folder: Path) -> None:
     assert zaxy("memory", "inferred-status").exit_code == 2
     assert zaxy("memory", "inferred-status", "--as-of", "soon").exit_code == 2
+
+
+def test_what_was_sealed_is_read_where_its_key_is(folder: Path) -> None:
+    for session_id in ("one", "two"):
+        say("the kiln of Ines", session_id, "--forgettable")
+    (co_occurrence, _) = answer("memory", "inferred-status")["methods"]
+    assert co_occurrence["relations"] == 3

@@ -158,3 +158,15 @@ def test_client_sessions_of_claude_code_become_sessions(folder: Path) -> None:
     (folder / "projects").mkdir()
     (folder / "projects" / "one.jsonl").write_text(json.dumps(told) + "\n")
     assert answer("ingest", "claude-code", "projects")["sessions"] == [told["sessionId"]]
+
+
+def test_an_edit_says_what_its_text_was_made_from(folder: Path) -> None:
+    said, source = (
+        answer("append", "note.made", "--actor", "ann", "--payload", json.dumps({"content": text}))["citation"]
+        for text in ("a llama", "an alpaca")
+    )
+    words = ("--new-content", "two alpacas", "--reason", "counted", "--source", "human", "--derives-from", source)
+    answer("memory", "edit", "--citation", said, *words)
+    assert "corrected" in answer("memory", "show", said)["state"]
+    derived = answer("memory", "show", source)["derived"]
+    assert derived == [answer("memory", "show", said)["citation"]]

@@ -136,8 +136,8 @@ async def test_a_replay_that_begins_at_the_damage_fails(memory: MemoryFabric, ca
 
 
 async def test_a_tool_that_does_not_exist_is_an_error_of_the_protocol(calls: ToolCalls) -> None:
-    with pytest.raises(MCPError, match="Unknown tool: memory_forget; there are memory_checkout, ") as raised:
-        await calls.call("memory_forget", {})
+    with pytest.raises(MCPError, match="Unknown tool: memory_dream; there are memory_checkout, ") as raised:
+        await calls.call("memory_dream", {})
     assert raised.value.code == -32602
 
 
@@ -169,7 +169,7 @@ async def test_the_admin_token_is_neither_recorded_nor_repeated(memory: MemoryFa
 
 
 async def test_a_defect_costs_one_call_and_shows_no_traceback(memory: MemoryFabric) -> None:
-    async def fail(_memory: MemoryFabric, _arguments: object) -> NoReturn:
+    async def fail(_call: object) -> NoReturn:
         raise ZeroDivisionError("the secret 42")
 
     calls = ToolCalls(memory, tools=[dataclasses.replace(TOOLS[2], run=fail), *TOOLS[:2]])

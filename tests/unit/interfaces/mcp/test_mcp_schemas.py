@@ -40,13 +40,17 @@ def test_every_argument_and_every_member_is_described(tool: Tool) -> None:
 
 
 def test_what_records_something_does_not_claim_to_read_only() -> None:
-    assert {tool.name for tool in TOOLS if not tool.reads_only} == {"memory_append", "memory_invalidate"}
-    assert [tool.name for tool in TOOLS if tool.is_destructive] == ["memory_invalidate"]
+    changing = {"memory_invalidate", "memory_edit", "memory_rollback", "memory_forget"}
+    recording = {tool.name for tool in TOOLS if not tool.reads_only}
+    assert recording == {*changing, "memory_append", "memory_review", "evolution_gate"}
+    assert {tool.name for tool in TOOLS if tool.is_destructive} == changing
 
 
 def test_a_guarded_tool_takes_the_admin_token_and_no_other_does() -> None:
     for tool in TOOLS:
-        assert tool.is_guarded == ("admin_token" in tool.takes["properties"])
+        decides = tool.name == "memory_review"  # its list is free, its decisions are not
+        is_guarded = tool.is_guarded or tool.is_irreversible or decides
+        assert is_guarded == ("admin_token" in tool.takes["properties"])
 
 
 def test_the_instructions_speak_of_every_tool() -> None:

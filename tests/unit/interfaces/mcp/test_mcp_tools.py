@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 from mcp_answers import answer, text_of
@@ -293,3 +294,52 @@ async def test_a_call_whose_client_gave_up_is_finished(memory: MemoryFabric, cal
 def test_a_text_is_folded_onto_one_line_and_cut() -> None:
     assert fold("one\r\n\ttwo\u2028three") == "one two three"
     assert fold("x" * 400) == "x" * 300 + "…"
+
+
+class Noting(MemoryFabric):
+    """A memory that remembers when it was told of changes."""
+
+    told: list[int]
+
+    def noted(self, events: int) -> None:
+        self.told.append(events)
+        super().noted(events)
+
+
+async def test_the_stores_are_told_of_every_change_and_of_nothing_else(tmp_path: Path) -> None:
+    async with Noting(tmp_path / "loom", session_id="work") as memory:
+        calls, memory.told = ToolCalls(memory, admin_token="open"), []
+        draft = {"event_type": "note.made", "actor": "ann", "payload": {"content": "a llama"}, "forgettable": True}
+        cited = (await answer(calls, "memory_append", **draft))["citation"]
+        done = await answer(calls, "memory_edit", citation=cited, new_content="an alpaca", reason="wrong")
+        event = await memory.replay("work", from_seq=done["correction_event"]["seq"])
+        edit = {"citation": cited, "new_content": "a vicuna", "reason": "unsure", "confidence": 0.1}
+        proposal = (await answer(calls, "memory_edit", **edit))["proposal"]["citation"]
+        who = {"reason": "asked", "admin_token": "open"}
+        changes: list[tuple[str, dict[str, Any]]] = [
+            ("memory_review", {"reject": [proposal], **who}),
+            ("memory_rollback", {"citation": event[0].citation, "reason": "right"}),
+            ("evolution_gate", {"op": "update", "confidence": 0.5}),
+            ("memory_invalidate", {"citations": [cited], "admin_token": "open"}),
+            ("memory_forget", {"citation": cited, **who}),
+        ]
+        assert len(memory.told) == 3
+        for tool, arguments in changes:
+            before = len(memory.told)
+            await answer(calls, tool, **arguments)
+            assert len(memory.told) == before + 1, tool
+            assert memory.told[-1] > 0
+        before = len(memory.told)
+        for tool in ("memory_review", "memory_conflicts", "evolution_policy"):
+            await answer(calls, tool)
+        await answer(calls, "memory_show", citation=cited)
+        assert len(memory.told) == before
+
+
+async def test_an_edit_made_from_what_is_untrusted_waits_for_a_review(calls: ToolCalls) -> None:
+    note = {"event_type": "note.made", "actor": "ann", "payload": {"content": "a llama"}}
+    said = (await answer(calls, "memory_append", **note))["citation"]
+    page = (await answer(calls, "memory_append", **note, untrusted=True))["citation"]
+    edit = {"citation": said, "new_content": "an alpaca", "reason": "read it"}
+    assert (await answer(calls, "memory_edit", **edit, derives_from=[page]))["gate"]["requires_review"]
+    assert (await answer(calls, "memory_edit", **edit))["gate"]["auto_apply"]

@@ -17,12 +17,14 @@ import pytest
 
 from zaxy.errors import BusyError, ProjectionError
 from zaxy.files.gate import Gate
+from zaxy.ids import EventRef
 from zaxy.projections.graph import ladybug_handle
+from zaxy.projections.graph.ladybug_schema import FORMAT_VERSION
 from zaxy.projections.graph.ladybug_store import LadybugGraph
-from zaxy.projections.protocols import GraphCounts
+from zaxy.projections.protocols import Ending, GraphCounts
 from zaxy.testing.graph import plain_tokens
-from zaxy.testing.projections import fact, feed, link, make_event, make_meaning, mention, positions_after
-from zaxy.vocabulary.model import Meaning
+from zaxy.testing.projections import SECOND, fact, feed, link, make_event, make_meaning, mention, positions_after
+from zaxy.vocabulary.model import VOID, Invalidation, Meaning
 
 
 def told(first: int, last: int, session: str = "one") -> list[Meaning]:
@@ -68,6 +70,24 @@ def test_content_and_cursor_survive_closing(path: Path) -> None:
     with contextlib.closing(opened(path)) as graph:
         assert dict(graph.cursor()) == positions_after(meanings)
         assert graph.counts() == GraphCounts(6, 6, 5)
+
+
+def test_endings_are_told_alike_when_there_are_few_and_when_there_are_too_many_to_be_kept_at_hand(path: Path) -> None:
+    def ending(seq: int) -> Meaning:
+        return make_meaning(make_event("two", seq), ends=[Invalidation("one", seq, VOID, lifted=seq % 2 == 0)])
+
+    def expected(seq: int) -> list[Ending]:
+        return [Ending(EventRef("two", seq), VOID, seq * SECOND, lifted=seq % 2 == 0)]
+
+    with contextlib.closing(opened(path)) as graph:
+        feed(graph, [ending(seq) for seq in range(1, 401)])
+        with contextlib.closing(opened(path, read_only=True)) as reader:
+            assert [reader.endings(EventRef("one", seq)) for seq in (1, 400, 401)] == [expected(1), expected(400), []]
+            feed(graph, [ending(seq) for seq in range(401, 601)])
+            assert reader.refresh()
+            for seq in (1, 400, 401, 600, 1):
+                assert reader.endings(EventRef("one", seq)) == expected(seq)
+            assert reader.endings(EventRef("one", 601)) == []
 
 
 def test_a_second_writer_is_refused_in_this_process_also_by_another_name(path: Path, tmp_path: Path) -> None:
@@ -188,13 +208,21 @@ def write_foreign(path: Path) -> None:
     database.close()
 
 
-def write_newer(path: Path) -> None:
+def write_version(path: Path, version: int) -> None:
     opened(path).close()
     database = ladybug.Database(str(path), buffer_pool_size=64 * 1024 * 1024)
     connection = ladybug.Connection(database)
-    connection.execute("MATCH (m:Meta) SET m.version = 999")
+    connection.execute("MATCH (m:Meta) SET m.version = $version", {"version": version})
     connection.close()
     database.close()
+
+
+def write_older(path: Path) -> None:
+    write_version(path, FORMAT_VERSION - 1)
+
+
+def write_newer(path: Path) -> None:
+    write_version(path, FORMAT_VERSION + 1)
 
 
 def write_sqlite(path: Path) -> None:
@@ -207,7 +235,7 @@ def write_half(path: Path) -> None:
     os.truncate(path, path.stat().st_size // 2)
 
 
-@pytest.mark.parametrize("write", [write_foreign, write_newer, write_sqlite, write_half])
+@pytest.mark.parametrize("write", [write_foreign, write_older, write_newer, write_sqlite, write_half])
 def test_a_file_that_is_not_ours_is_refused_and_left_as_it_was(path: Path, write: Callable[[Path], None]) -> None:
     path.parent.mkdir()
     write(path)
@@ -245,7 +273,7 @@ def test_a_batch_that_fails_halfway_leaves_nothing_behind(path: Path) -> None:
 
 
 KILLED_WRITER = """
-    from zaxy.testing.projections import fact, feed, make_event, make_meaning
+    from zaxy.testing.projections import SECOND, fact, feed, make_event, make_meaning
     from zaxy.projections.graph import ladybug_handle
     ladybug_handle.CHECKPOINT_BYTES = 200_000  # so that a kill may come before, in or after one
     graph = LadybugGraph(path, analyze=plain_tokens)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import random
+from dataclasses import replace
 
 from hypothesis import given
 from hypothesis import strategies as st
@@ -12,6 +13,8 @@ from zaxy.ids import EventRef
 from zaxy.projections.graph.timeline import Interval, current, history
 from zaxy.projections.protocols import Ending, Statement
 from zaxy.projections.selection import Names, Selection
+from zaxy.testing.projections import is_ended
+from zaxy.vocabulary.model import VOID
 
 Endings = dict[EventRef, list[Ending]]
 
@@ -72,14 +75,67 @@ def test_history_shows_what_followed_what_and_where_nothing_held() -> None:
     assert known[-1] == Interval(50, FOREVER, again)
 
 
+def test_what_counts_as_never_said_lets_an_earlier_statement_hold_again_and_what_has_ended_does_not() -> None:
+    first, second = said(1, valid=10), said(2, valid=20)
+    void = {second.ref: [Ending(EventRef("b", 1), moment=VOID, recorded_at=30)]}
+    ended = {second.ref: [Ending(EventRef("b", 1), moment=40, recorded_at=30)]}
+    both = [first, second]
+    for endings, after in ((void, first), (ended, None)):
+        endings[first.ref] = []
+        assert current(both, endings.__getitem__, Selection(now=50, known_at=29)) == second
+        assert current(both, endings.__getitem__, Selection(now=50)) == after
+    assert current([second], void.__getitem__, Selection(now=50)) is None
+    assert history(both, void.__getitem__, Selection()) == [Interval(10, FOREVER, first)]
+
+
+def test_the_word_of_the_most_trusted_source_holds_and_when_it_is_retired_nothing_does() -> None:
+    trusted, later = replace(said(1, valid=10), trust=4), replace(said(2, valid=20), trust=3)
+    newest = replace(said(3, valid=30), trust=4)
+    assert current([trusted, later], no_endings, Selection(now=50)) == trusted
+    assert current([trusted, later, newest], no_endings, Selection(now=50)) == newest
+    assert current([trusted, later, newest], no_endings, Selection(now=25)) == trusted
+    endings = {trusted.ref: [Ending(EventRef("b", 1), moment=40, recorded_at=40)]}
+    assert current([trusted, later], lambda ref: endings.get(ref, []), Selection(now=50)) is None
+    assert history([later, trusted, newest], no_endings, Selection()) == [
+        Interval(10, 30, trusted),
+        Interval(30, FOREVER, newest),
+    ]
+
+
+def test_only_what_could_win_is_asked_for_its_endings() -> None:
+    asked: list[EventRef] = []
+
+    def endings_of(ref: EventRef) -> list[Ending]:
+        asked.append(ref)
+        return []
+
+    assert current([said(seq, valid=seq) for seq in range(1, 100)], endings_of, Selection(now=50)) == said(50, valid=50)
+    assert asked == [EventRef("a", 50)]
+
+
 MOMENTS = st.integers(0, 6)
 REFS = st.builds(EventRef, st.sampled_from("ab"), st.integers(1, 4))
 STATEMENTS = st.lists(
-    st.builds(Statement, REFS, MOMENTS, MOMENTS, st.sampled_from(["fact", "mention"]), st.just(""), st.booleans()),
+    st.builds(
+        Statement,
+        REFS,
+        MOMENTS,
+        MOMENTS,
+        st.sampled_from(["fact", "fact", "mention"]),
+        st.just(""),
+        st.booleans(),
+        st.sampled_from([0, 0, 3, 4]),
+    ),
     max_size=8,
     unique_by=lambda statement: statement.ref,
 )
-ENDINGS = st.dictionaries(REFS, st.lists(st.builds(Ending, REFS, MOMENTS, MOMENTS), max_size=3), max_size=4)
+ENDINGS = st.dictionaries(
+    REFS,
+    st.lists(
+        st.builds(Ending, REFS, st.sampled_from([VOID, VOID, 2, 3]) | MOMENTS, MOMENTS, st.booleans()), max_size=4
+    ),
+    max_size=6,
+)
 SELECTIONS = st.builds(
     Selection,
     sessions=st.none() | st.just(Names(frozenset("a"))),
@@ -90,7 +146,7 @@ SELECTIONS = st.builds(
 
 
 def oracle(statements: list[Statement], endings: Endings, selection: Selection) -> Statement | None:
-    """Replay, one microsecond of the world after the other, what was known."""
+    """Replay, one microsecond of the world after the other, what was known and does not count as never said."""
     world = selection.now if selection.as_of is None else selection.as_of
     known = FOREVER if selection.known_at is None else selection.known_at
     holds: Statement | None = None
@@ -102,14 +158,13 @@ def oracle(statements: list[Statement], endings: Endings, selection: Selection) 
                 and selected
                 and statement.recorded_at <= known
                 and statement.valid_from == moment
+                and not is_ended([one.mark for one in endings.get(statement.ref, [])], VOID, selection.known_at)
+                and (holds is None or statement.trust >= holds.trust)
             ):
                 holds = statement
     if holds is None or holds.ended:
         return None
-    for ending in endings.get(holds.ref, []):
-        if ending.recorded_at <= known and ending.moment <= world:
-            return None
-    return holds
+    return None if is_ended([one.mark for one in endings.get(holds.ref, [])], world, selection.known_at) else holds
 
 
 @given(STATEMENTS, ENDINGS, SELECTIONS, st.randoms(use_true_random=False))

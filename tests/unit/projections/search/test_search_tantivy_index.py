@@ -3,9 +3,13 @@
 from __future__ import annotations
 
 import contextlib
+import ctypes
 import os
 import random
+import select
 import shutil
+import signal
+import tempfile
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -19,10 +23,10 @@ from zaxy.ids import EventRef
 from zaxy.projections.cursor_file import CursorFile
 from zaxy.projections.protocols import Position
 from zaxy.projections.search.tantivy_index import TantivySearch
-from zaxy.projections.selection import Selection
+from zaxy.projections.selection import Mark, Selection
 from zaxy.testing.projections import feed, positions_after
 from zaxy.testing.search import end, found, no_log, resolver, say
-from zaxy.vocabulary.model import Meaning
+from zaxy.vocabulary.model import VOID, Invalidation, Meaning
 
 MEANINGS = [say("one", 1, "word"), say("one", 2, "word"), say("two", 1, "word")]
 
@@ -50,6 +54,50 @@ def test_a_reader_opens_what_is_there_and_writes_nothing(folder: Path) -> None:
             with pytest.raises(ProjectionError, match="reading"):
                 call()
         assert len(found(reader, "word")) == 3
+
+
+def test_the_copy_of_an_index_that_may_not_be_written_is_gone_when_its_reader_is_killed(
+    folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    copies = tmp_path / "temporary"
+    copies.mkdir()
+    monkeypatch.setattr(tempfile, "tempdir", str(copies))
+    places = [folder, *folder.rglob("*")]
+    for path in places:
+        path.chmod(0o555 if path.is_dir() else 0o444)
+
+    def work(say: Say) -> None:
+        obey_permissions()
+        reader = TantivySearch(folder)
+        assert len(found(reader, "word")) == 3
+        children = Path(f"/proc/{os.getpid()}/task/{os.getpid()}/children").read_text(encoding="ascii")
+        say(children.strip())
+        say("ready")
+        signal.pause()
+
+    child = start(work)
+    child.hear("ready")
+    held = [path.name for path in copies.rglob("meta.json")]
+    guards = [os.pidfd_open(int(number)) for number in child.heard.split()[:-1]]
+    child.kill()
+    ready, _, _ = select.select(guards, [], [], 60) if guards else ([], [], [])
+    for guard in guards:
+        os.close(guard)
+    assert (held, len(ready)) == (["meta.json"], 1)
+    assert list(copies.iterdir()) == []
+    for path in places:
+        path.chmod(0o755)
+
+
+def obey_permissions() -> None:
+    """Let the bits of files and folders count for this process, also when it is root's: until it starts a program."""
+    if os.geteuid() == 0:
+        version, may_override = 0x20080522, 1 << 1
+        header, held = (ctypes.c_uint32 * 2)(version, 0), (ctypes.c_uint32 * 6)()
+        library = ctypes.CDLL(None)
+        assert library.capget(header, held) == 0
+        held[0] &= ~may_override
+        assert library.capset(header, held) == 0
 
 
 def test_a_reader_finds_no_index_where_there_is_none(tmp_path: Path) -> None:
@@ -109,6 +157,14 @@ def test_an_index_with_another_programs_fields_is_refused(tmp_path: Path) -> Non
     for resolve in (None, no_log):
         with pytest.raises(ProjectionError):
             TantivySearch(tmp_path / "search", resolve=resolve)
+
+
+def test_an_index_from_before_endings_could_be_taken_back_is_refused(folder: Path) -> None:
+    cursor = folder / "cursor.jsonl"
+    cursor.write_bytes(cursor.read_bytes().replace(b'"tantivy 2, ', b'"tantivy, ', 1))
+    for resolve in (None, no_log):
+        with pytest.raises(ProjectionError, match="made this way"):
+            TantivySearch(folder, resolve=resolve)
 
 
 @pytest.mark.parametrize("damage", [b"", b"{}", b"garbage", b'{"opstamp": 3}'])
@@ -189,6 +245,19 @@ def test_an_ending_whose_event_the_log_lost_does_not_stop_the_others(folder: Pat
     with writer(folder) as store:
         feed(store, [end("two", 2, ("one", 1), moment=5, recorded=6), say("two", 3, "word")])
         assert ("two", 3) in found(store, "word", Selection(now=9))
+
+
+def test_a_batch_of_many_events_that_had_ended_before_they_came_holds_none_that_is_so(tmp_path: Path) -> None:
+    numbers = range(1, 1_301)
+    ends = [Invalidation("one", seq, VOID) for seq in numbers]
+    with writer(tmp_path / "search") as store:
+        feed(store, [say("two", 1, "", recorded=1, ends=ends, housekeeping=True)])
+        feed(store, [say("one", seq, "word", recorded=2) for seq in (*numbers, 1_301)], batch=2_000)
+        assert found(store, "word", Selection(now=9)) == [("one", 1_301)]
+        assert len(found(store, "word", Selection(now=9, history=True), limit=2_000)) == 1_301
+        assert store.marks([EventRef("one", seq) for seq in (1, 1_300, 1_301)]) == {
+            EventRef("one", seq): [Mark(VOID, 1)] for seq in (1, 1_300)
+        }
 
 
 def test_an_ending_that_is_itself_ended_is_kept_once(folder: Path) -> None:

@@ -19,9 +19,10 @@ from zaxy.eventloom.log import as_draft
 from zaxy.eventloom.loom import Eventloom
 from zaxy.files.lock import try_lock, unlock
 from zaxy.ids import EventRef
-from zaxy.projections.vectors import filling
+from zaxy.projections.vectors import erasing, filling
 from zaxy.projections.vectors.background import BackgroundFilling
 from zaxy.projections.vectors.filling import VectorFiller
+from zaxy.vocabulary.model import Meaning
 from zaxy.vocabulary.registry import extract
 
 
@@ -47,7 +48,8 @@ def turn(text: str, speaker: str = "ann") -> Draft:
 
 
 def filler_of(folder: Path, embedder: HashEmbedder | None = None) -> VectorFiller:
-    return VectorFiller(Eventloom(folder), folder / "projections" / "vectors", embedder or Counting(), extract)
+    place = folder / "projections" / "vectors"
+    return VectorFiller(Eventloom(folder), place, embedder or Counting(), lambda event: Meaning(event, extract(event)))
 
 
 def say(filler: VectorFiller, session_id: str, *texts: str) -> None:
@@ -144,7 +146,7 @@ def test_an_event_that_is_forgotten_is_out_of_every_models_vectors_and_stays_out
     say(filler, "a", "secret llama", "alpaca")
     filler.fill()
     old.store.begin()
-    filler.forget(EventRef("a", 1))
+    filler.forget([EventRef("a", 1)])
     assert not old.store.folder.exists()
     filler.fill()
     assert nearest(filler, "ann: secret llama", 9) == [("a", 2)]
@@ -183,12 +185,14 @@ def test_a_damaged_log_is_filled_in_up_to_the_damage(tmp_path: Path) -> None:
 
 def test_only_one_fills_at_a_time(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(filling, "_OTHER_FILLER_SECONDS", 0.0)
+    monkeypatch.setattr(erasing, "_WAIT_SECONDS", 0.0)
     filler = filler_of(tmp_path)
     say(filler, "a", "llama")
+    (tmp_path / "projections" / "vectors").mkdir(parents=True)
     held = try_lock(tmp_path / "projections" / "vectors.catch-up.lock")
     assert held is not None
     assert filler.fill() is None
-    for call in (filler.fill_all, lambda: filler.forget(EventRef("a", 1))):
+    for call in (filler.fill_all, lambda: filler.forget([EventRef("a", 1)])):
         with pytest.raises(BusyError):
             call()
     unlock(held)

@@ -198,8 +198,8 @@ def test_an_event_that_is_forgotten_is_not_found_and_not_in_the_files(tmp_path: 
     assert row in content(store)
     assert digest in content(store)
     assert found(reader, vectors[2], 1) == [("a", 3)]
-    store.forget(EventRef("a", 3))
-    store.forget(EventRef("none", 3))
+    store.forget([EventRef("a", 3)])
+    store.forget([EventRef("none", 3)])
     assert row not in content(store)
     assert digest not in content(store)
     assert len(found(reader, vectors[2])) == len(found(store, vectors[2])) == 4
@@ -233,7 +233,7 @@ def test_an_erasure_that_was_cut_short_is_not_seen_and_is_ended_by_the_next_writ
     put(store, "b", range(1, 4), vectors[3:])
     with monkeypatch.context() as patched:
         patched.setattr(store, "_erase_pending", lambda: None)  # as a process that is killed there
-        store.forget(EventRef("a", 2))
+        store.forget([EventRef("a", 2)])
         store.drop(["b"])
     rows = [scoring.quantized(vectors[place : place + 1])[0].tobytes() for place in (1, 4)]
     assert all(row in content(store) for row in rows)
@@ -329,7 +329,7 @@ def test_it_answers_like_a_plain_list_whatever_is_done_to_it(tmp_path: Path, cha
             ends.pop(name, None)
         elif held:
             ref = chance.choice(sorted(held))
-            store.forget(EventRef(*ref))
+            store.forget([EventRef(*ref)])
             del held[ref]
         query = pool[chance.randrange(50)]
         order = sorted(held, key=lambda ref: (-round(float(pool[held[ref]] @ query), 1), ref))

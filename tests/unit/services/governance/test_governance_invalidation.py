@@ -10,10 +10,13 @@ import pytest
 
 from zaxy.clock import parse_time
 from zaxy.config import Settings
-from zaxy.errors import IntegrityError, InvalidInputError, NotFoundError
+from zaxy.errors import BusyError, IntegrityError, InvalidInputError, NotFoundError
 from zaxy.eventloom.event import RESERVED_PREFIX, Event
+from zaxy.eventloom.vault.erasures import governance_lock
+from zaxy.files.lock import locked
 from zaxy.memory import Memory
-from zaxy.services.governance.invalidation import Invalidated
+from zaxy.services.governance.invalidation import Invalidated, InvalidationService
+from zaxy.services.governance.standing import Standing, Standings
 from zaxy.services.recall.question import Filters
 
 
@@ -176,3 +179,27 @@ def test_an_entity_of_which_nothing_is_so_is_not_found(governed: Governed) -> No
     for entity in (("goal", "alpaca"), ("task", "llama"), ("actor", "ann")):
         with pytest.raises(NotFoundError, match="nothing is currently so"):
             governed.end(entity=entity)
+
+
+class Watched(Standings):
+    """Standings that note whether somebody else could change the memory while they look."""
+
+    was_free: list[bool]
+
+    def of(self, event: Event) -> Standing:
+        try:
+            with locked(governance_lock(self.loom.path), timeout_seconds=0):
+                self.was_free.append(True)
+        except BusyError:
+            self.was_free.append(False)
+        return super().of(event)
+
+
+def test_no_correction_comes_between_looking_at_a_memory_and_ending_it(governed: Governed) -> None:
+    said, memory = governed.goal("llama"), governed.memory
+    ask: Any = memory.recall.ask_graph
+    standings = Watched(memory.loom, memory.reader, ask)
+    standings.was_free = []
+    service = InvalidationService(memory.loom, ask, governed, standings)
+    service.invalidate(session_id="work", actor="ann", citations=[said.citation])
+    assert standings.was_free == [False]

@@ -31,7 +31,7 @@ def neighbours(memory: RecallMemory, *refs: EventRef, **filters: Any) -> dict[Ev
     memory.ask("anything")
     selection = Filters(**filters).selection(memory.now())
     found: dict[EventRef, Hit] = memory.memory.recall.ask_graph(
-        lambda graph: read_neighbours(refs, memory.memory.loom.read, graph, selection)
+        lambda graph: read_neighbours(refs, memory.memory.recall.judge(graph, selection))
     )
     return found
 
