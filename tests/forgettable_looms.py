@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import hashlib
+import json
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 from zaxy.config import EmbeddingSettings, Settings
-from zaxy.eventloom.event import Draft, Event
+from zaxy.eventloom.event import SECURITY_KEY, Draft, Event
+from zaxy.eventloom.loom import Eventloom
 from zaxy.eventloom.vault.opening import sealed_key_id
 from zaxy.memory import Memory
 from zaxy.services.recall.question import Filters
@@ -41,6 +44,35 @@ def tell(
 ) -> Event:
     """Record one event and return it as the log holds it."""
     return memory.loom.commit(session, [Draft(event_type, actor, payload, **more)])[0].event
+
+
+def sealed_elsewhere(
+    loom: Eventloom, payload: dict[str, Any], *, event_type: str = "note.taken", session: str = SESSION
+) -> Event:
+    """Write the line of a sealed event into a log, as it comes with the log of another machine or version."""
+    path = loom.path / f"{session}.jsonl"
+    lines = path.read_bytes().splitlines() if path.exists() else []
+    last = json.loads(lines[-1]) if lines else None
+    before = None if last is None else last["integrity"]["hash"]
+    record = {
+        "id": f"evt_zaxy_{len(lines) + 1:012d}_0123456789abcdef",
+        "type": event_type,
+        "actorId": "ann",
+        "threadId": session,
+        "parentEventId": None,
+        "causedBy": [],
+        "timestamp": "2026-01-01T00:00:00.000000Z" if last is None else last["timestamp"],
+        "payload": {**payload, SECURITY_KEY: {"sensitivity": "public", "redacted_paths": []}},
+    }
+    hashed = json.dumps({"event": record, "previousHash": before}, sort_keys=True, separators=(",", ":"))
+    digest = f"sha256:{hashlib.sha256(hashed.encode('ascii')).hexdigest()}"
+    record["integrity"] = {"hash": digest, "previousHash": before}
+    loom.path.mkdir(parents=True, exist_ok=True)
+    with path.open("ab") as log:
+        log.write(json.dumps(record, separators=(",", ":")).encode("ascii") + b"\n")
+    event = loom.log(session).read(len(lines) + 1)
+    assert event is not None
+    return event
 
 
 def target_of(event: Event) -> dict[str, Any]:

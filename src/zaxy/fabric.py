@@ -18,7 +18,7 @@ from zaxy.memory import Memory
 from zaxy.projections.background import BackgroundCatchup
 from zaxy.projections.vectors.background import BackgroundFilling
 from zaxy.services.capture.sink import LoomSink
-from zaxy.services.governance.attribution import refuse_governed
+from zaxy.services.governance.attribution import refuse_governed, refuse_governed_key
 from zaxy.services.governance.invalidation import Invalidated
 from zaxy.services.operations.inspection import LoomStatus
 from zaxy.services.operations.projection_status import ProjectionStatus
@@ -125,8 +125,8 @@ class MemoryFabric(GovernedMemory):
             source: What stands behind it: ``human``, ``agent``, ``tool``, ``import`` or ``derived``.
 
         Raises:
-            InvalidInputError: The event cannot be sealed; the message names the place. Or its type is one that only
-                the memory's own commands record.
+            InvalidInputError: The event cannot be sealed; the message names the place. Or its type or its key is one
+                that only the memory's own commands use.
             WriteFailedError: The disk refused; nothing was written.
             DurabilityUnknownError: The sync failed.
             LogDamagedError: The log is corrupt and therefore read-only.
@@ -157,6 +157,7 @@ class MemoryFabric(GovernedMemory):
     async def _commit(self, drafts: Sequence[Draft], session_id: str | None) -> list[Event]:
         for draft in drafts:
             refuse_governed(draft.event_type)
+            refuse_governed_key(draft.key)
         known = [
             draft if draft.origin is not None else replace(draft, origin=self._origin("agent")) for draft in drafts
         ]
@@ -255,6 +256,7 @@ class MemoryFabric(GovernedMemory):
         Raises:
             NotFoundError: There is no such event or entity.
             InvalidInputError: Neither or both were named, or a value cannot be read.
+            NotAuthorizedError: The evolution policy does not let it through; its decision is recorded.
         """
         done = await self._run(
             self.memory.invalidation.invalidate,
@@ -266,7 +268,7 @@ class MemoryFabric(GovernedMemory):
             reason=reason,
             origin=self._origin(source),
         )
-        self.noted(1)
+        self.noted(2)  # the gate's decision and the ending
         return done
 
     async def forget_plan(

@@ -248,3 +248,30 @@ async def test_bad_input_is_refused_and_nothing_is_written(tmp_path: Path) -> No
             assert "are not appended by hand; use instead: " in await refused(
                 tmp_path, client, "memory_append", **draft
             )
+
+
+async def test_no_agent_undoes_what_a_person_decided(tmp_path: Path) -> None:
+    async with connected(tmp_path, MCP_ADMIN_TOKEN=TOKEN) as client:
+        web = await said(client, "The port is 4242.", untrusted=True)
+        decided = {"accept": [web], "reason": "fits", "admin_token": TOKEN}
+        (done,) = (await call(client, "memory_review", **decided))["reviewed"]
+        target = {"citation": done["applied"]["citation"]}
+        assert (await call(client, "memory_rollback", **target, reason="not mine"))["status"] == "waiting"
+        (waiting,) = (await call(client, "memory_review"))["waiting"]
+        event_id = json.loads((tmp_path / LOG).read_text().splitlines()[-1])["payload"]["proposal_id"]
+        closing = {"event_type": "proposal.closed", "actor": "robot", "payload": {"title": event_id}}
+        await call(client, "memory_append", **closing)
+        assert (await call(client, "memory_review"))["waiting"] == [waiting]
+
+
+async def test_an_agent_ends_nothing_while_the_policy_holds_changes(tmp_path: Path) -> None:
+    async with connected(tmp_path, EVOLUTION_OP_AUTONOMY="update=propose_only") as client:
+        cited = await said(client, "The launch is on Monday.")
+        result = await client.call_tool("memory_invalidate", {"citations": [cited], "reason": "moved"})
+        told = json.loads(result.content[0].text)["error"]
+        assert (result.is_error, told["code"]) == (True, "not_authorized")
+        assert "zaxy invalidate" in told["remedy"]
+        assert await found(client, "launch") == ["The launch is on Monday."]
+    async with connected(tmp_path) as client:
+        assert (await call(client, "memory_invalidate", citations=[cited]))["status"] == "invalidated"
+        assert await found(client, "launch") == []

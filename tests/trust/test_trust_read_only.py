@@ -36,9 +36,13 @@ READING = {
     "log verify": ("log", "verify"),
     "log witness list": ("log", "witness", "list"),
     "memory checkout": ("memory", "checkout", "alpaca"),
+    "memory conflicts": ("memory", "conflicts"),
     "memory diff": ("memory", "diff", "--session-id", "work"),
+    "memory evolution-policy": ("memory", "evolution-policy"),
     "memory inferred-status": ("memory", "inferred-status"),
     "memory log": ("memory", "log"),
+    "memory review": ("memory", "review"),
+    "memory show": ("memory", "show", "{citation}"),
     "memory status": ("memory", "status", "--graph"),
     "query": ("query", "alpaca"),
     "replay": ("replay", "{loom}/work.jsonl"),
@@ -48,7 +52,7 @@ READING = {
 
 SAME = (
     *("checkout", "log consistency", "log verify", "memory diff", "memory inferred-status", "memory log"),
-    *("query", "replay", "status"),
+    *("memory conflicts", "memory evolution-policy", "memory review", "memory show", "query", "replay", "status"),
 )
 """These answer as they do where the loom may be written."""
 
@@ -57,6 +61,17 @@ WRITING = {
     "ingest documents": ("ingest", "documents", "{folder}/page.md"),
     "invalidate": ("invalidate", "{citation}", "--reason", "wrong"),
     "log checkpoint": ("log", "checkpoint"),
+    "memory edit": (
+        "memory",
+        "edit",
+        "--citation",
+        "eventloom://work/events/3",
+        "--new-content",
+        "hay",
+        "--reason",
+        "wrong",
+    ),
+    "memory evolution-gate": ("memory", "evolution-gate", "update", "--confidence", "0.9"),
 }
 """Each of them exits with 4."""
 
@@ -72,6 +87,9 @@ ELSEWHERE = {
     "log witness remove": "needs a witness",
     "log witness serve": "is of a witness's own folder",
     "log witness trust": "is of a witness's own folder",
+    "memory check-receipt": "reads a file alone",
+    "memory forget": "writes as `memory edit` does, and the vault beside it",
+    "memory rollback": "writes as `memory edit` does",
     "memory re-embed": "writes what can be made again, and no log",
     "reproject": "writes what can be made again, and no log",
     "serve": "runs until it is ended",
@@ -196,7 +214,8 @@ def test_a_loom_that_may_not_be_written_is_read_by_every_command(
     before = snapshot(place.folder)
     refusal = why_no_mounts() if means == "a read-only file system" else ""
     prepare = place.read_only if means == "a read-only file system" and not refusal else place.without_writing
-    told = [json.loads(line) for line in run(try_all(place, prepare, {"citation": citation, "key": public_key}))]
+    names = {"citation": citation, "other": "eventloom://work/events/3"}
+    told = [json.loads(line) for line in run(try_all(place, prepare, {**names, "key": public_key}))]
     assert snapshot(place.folder) == before
     codes = {(answer["where"], answer["name"]): answer["code"] for answer in told}
     wanted = {("copy", name): 0 for name in (*READING, *WRITING)}

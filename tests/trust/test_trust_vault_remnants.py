@@ -20,7 +20,7 @@ from pathlib import Path
 
 import pytest
 from trust_injection import EIO, ENOSPC, KILL, Act, Begin, Strace, best_injector, sites_of
-from trust_sealed import KEK, LOOM_ID, NOTE, SESSION, VAULT, Figure, Scale, context, log_of, vault_of
+from trust_sealed import KEK, LOOM_ID, SESSION, VAULT, Figure, Scale, context, log_of, sealed_note, vault_of
 from trust_traces import forms, traces
 
 from fault_processes import Say, memory_folder, start
@@ -39,8 +39,7 @@ def folder() -> Iterator[Path]:
 def remember(root: Path, canary: str) -> None:
     """Seal a note and append it."""
     with log_of(root) as log:
-        seq = log.head().seq + 1
-        log.append(NOTE, "ann", vault_of(root).seal({"text": f"my name is {canary}"}, context(seq)))
+        log.commit([sealed_note(f"my name is {canary}")])
 
 
 def forget_all(root: Path) -> None:

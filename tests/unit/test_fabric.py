@@ -156,8 +156,8 @@ async def test_invalidation_and_reprojection_are_beside_them() -> None:
         await memory.invalidate(entity=("goal", "llama"))
         assert len(await memory.query("llama")) == 0
         taken: list[int] = []
-        assert await memory.reproject(lambda count, total: taken.append(count)) == 5
-        assert taken[-1] == 5
+        assert await memory.reproject(lambda count, total: taken.append(count)) == 7
+        assert taken[-1] == 7
         assert [hit.scores for hit in await memory.query("kept")] == [{"lexical": 1.0}]
         assert {status.state for status in await memory.projection_status()} == {"current"}
         assert len(await memory.query("llama")) == 0

@@ -34,6 +34,10 @@ class Segment:
     first_seq: int
     last_seq: int | None = None
 
+    def may_hold(self, seq: int) -> bool:
+        """Return whether an event of that number stands here, if anywhere."""
+        return self.first_seq <= seq and (self.last_seq is None or seq <= self.last_seq)
+
 
 @dataclass(frozen=True, slots=True)
 class LogLayout:

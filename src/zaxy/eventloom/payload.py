@@ -11,7 +11,7 @@ from typing import Any, Final
 
 from zaxy.clock import parse_time
 from zaxy.errors import InvalidInputError
-from zaxy.eventloom.event import SECURITY_KEY, SOURCE_KEY
+from zaxy.eventloom.event import RESERVED_PREFIX, SECURITY_KEY, SOURCE_KEY
 from zaxy.eventloom.origin import ORIGIN_KEY, Origin
 from zaxy.eventloom.redaction import REPLACEMENT, is_plain, is_secret_name, redact_text
 
@@ -19,8 +19,8 @@ MAX_DEPTH: Final = 64
 MAX_EXACT_INTEGER: Final = 2**53 - 1
 """The largest integer that every JSON reader holds exactly (RFC 7493, section 2.2)."""
 
-_OWN: Final = frozenset({SECURITY_KEY, SOURCE_KEY, ORIGIN_KEY})
-"""Members that are the log's to write."""
+_OWN: Final = frozenset({SECURITY_KEY, SOURCE_KEY, ORIGIN_KEY, f"{RESERVED_PREFIX}cipher", f"{RESERVED_PREFIX}view"})
+"""Members that are the log's to write, or its readers': what anybody could write there would hide the rest."""
 
 Path = tuple[str | int, ...]
 
@@ -46,7 +46,8 @@ def clean_payload(payload: object, *, key: str | None = None, origin: Origin | N
     """Return the payload as it will be sealed.
 
     Args:
-        payload: JSON object: strings, numbers, booleans, None, lists and objects. Tuples become lists.
+        payload: JSON object: strings, numbers, booleans, None, lists and objects. Tuples become lists. Members that
+            are the log's are left out.
         key: The event's idempotency key, kept in the payload so that it is sealed too.
         origin: Where the event comes from, kept there likewise.
 

@@ -6,10 +6,11 @@ creates nothing but a mark beside a log that it finds damaged, so a log on read-
 
 from __future__ import annotations
 
+import contextlib
 import itertools
 import os
 from collections import deque
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Collection, Iterator
 from dataclasses import dataclass
 from functools import partial
 from typing import Final, NamedTuple, Protocol, TypeVar
@@ -327,16 +328,27 @@ class LogReader:
 
     def read(self, seq: int) -> Event | None:
         """Return one event, checked against its hash, or None when the log has no sound event of that number."""
-        file = self.files.holding(seq) if seq >= 1 else None
-        if file is None:
-            return None
-        with file:
-            entry = file.index.entry(seq) or self._walked.entry(file.inode, seq)
-            found = indexed_record(file.descriptor, entry, seq) if entry is not None else None
-            if found is not None:
-                return found[1].event(self.layout.session_id, seq)
-            start, walk = _state_before(file, seq), partial(self.walk_file, file)
-            read = self._walked.find(file.inode, seq, start, walk, LogFindingError)
+        return self.read_many((seq,)).get(seq)
+
+    def read_many(self, seqs: Collection[int]) -> dict[int, Event]:
+        """Return events by number as `read` does, each file opened once; what the log does not hold is left out."""
+        found: dict[int, Event | None] = {}
+        file: OpenFile | None = None
+        with contextlib.ExitStack() as opened:
+            for seq in sorted({seq for seq in seqs if seq >= 1}):
+                found[seq] = self._read_in(file, seq) if file is not None and file.segment.may_hold(seq) else None
+                if found[seq] is None:  # no file is open, or that one was closed by a rotation meanwhile
+                    opened.close()
+                    file = self.files.holding(seq)
+                    found[seq] = self._read_in(opened.enter_context(file), seq) if file is not None else None
+        return {seq: event for seq, event in found.items() if event is not None}
+
+    def _read_in(self, file: OpenFile, seq: int) -> Event | None:
+        entry = file.index.entry(seq) or self._walked.entry(file.inode, seq)
+        if entry is not None and (found := indexed_record(file.descriptor, entry, seq)) is not None:
+            return found[1].event(self.layout.session_id, seq)
+        start, walk = _state_before(file, seq), partial(self.walk_file, file)
+        read = self._walked.find(file.inode, seq, start, walk, LogFindingError)
         return None if read is None else read.record.event(self.layout.session_id, seq)
 
     def head(self) -> Head:

@@ -238,7 +238,7 @@ class LogWriter:
             if file is not None:
                 file.close()
         if self._descriptor >= 0:
-            os.close(self._descriptor)
+            close_quietly(self._descriptor)
 
     def _open(self) -> tuple[int, Tail]:
         """Return the open log and its tail."""

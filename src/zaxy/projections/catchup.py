@@ -170,7 +170,9 @@ class Catchup:
 
     def _erase_from_tails(self, told: Sequence[Meaning]) -> None:
         """Read the tails again, as their events are now that these erased some of them."""
-        erased = {ref for meaning in told for ref in meaning.extraction.erased}
+        erased = self._reading.sealed({ref for meaning in told for ref in meaning.extraction.erased})
+        if not erased:
+            return
         self.erasing.close(erased)
         known: dict[EventRef, Meaning] = {}
 

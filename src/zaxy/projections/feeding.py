@@ -24,6 +24,7 @@ from zaxy.vocabulary.model import Meaning
 _BATCH_EVENTS: Final = 2_000
 _BATCH_BYTES: Final = 8 * 1024 * 1024
 _MOST_PASSES: Final = 8
+_MOST_TOLD: Final = 10
 _KEY_SECONDS: Final = 10.0
 _PAUSE_SECONDS: Final = 0.02
 _WHY: Final = "an event was forgotten that they may hold"
@@ -296,11 +297,16 @@ class _Feeding:
     def _look_for_erased(self, told: Sequence[Meaning], cursors: Sequence[Mapping[str, Position]]) -> None:
         """Find the stores that may hold something of what these events erase; they take nothing in any more."""
         news = [meaning for meaning in told if any(_is_behind(cursor, meaning.event) for cursor in cursors)]
-        if not news:
+        erased = {ref for meaning in news for ref in meaning.extraction.erased}
+        sealed = self._follower.sealed(erased)
+        for ref in sorted(erased - sealed)[:_MOST_TOLD]:
+            self._follower.notice(f"event {ref.seq} of session {ref.session_id} is not sealed: it is not erased")
+        if not sealed:
             return
-        self._erasing.all({ref for meaning in news for ref in meaning.extraction.erased})
+        self._erasing.all(sealed)
         for number, (store, cursor) in enumerate(zip(self._stores, cursors, strict=True)):
-            refs = {ref for meaning in news if _is_behind(cursor, meaning.event) for ref in meaning.extraction.erased}
+            lacked = [meaning for meaning in news if _is_behind(cursor, meaning.event)]
+            refs = {ref for meaning in lacked for ref in meaning.extraction.erased if ref in sealed}
             held = {ref for ref in refs if self._holds(number, ref)}
             if held or (refs and store.is_unclean):
                 self._spoiled.add(number)

@@ -15,6 +15,7 @@ from zaxy.eventloom.loom import Eventloom
 from zaxy.ids import EventRef
 from zaxy.projections.protocols import Position
 from zaxy.vocabulary.model import Meaning
+from zaxy.vocabulary.payloads import CIPHER_KEY
 
 logger = logging.getLogger("zaxy.projections")
 
@@ -88,10 +89,16 @@ class Follower:
         event = self.loom.read(ref)
         return None if event is None else self.meaning(event)
 
+    def sealed(self, refs: Collection[EventRef]) -> set[EventRef]:
+        """Return those of these events whose own payload is sealed in the log: only they have a key to be destroyed."""
+        held = ((ref, self.loom.read(ref)) for ref in refs)
+        return {ref for ref, event in held if event is not None and CIPHER_KEY in event.payload}
+
     def notice(self, text: str) -> None:
         """Note something that callers should be told once."""
-        self._notices.append(text)
-        logger.warning(text)
+        if text not in self._notices:
+            self._notices.append(text)
+            logger.warning(text)
 
     def notices(self) -> list[str]:
         """Return what was noted since the last call."""

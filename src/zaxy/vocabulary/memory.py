@@ -25,12 +25,14 @@ class MemoryInvalidated(Payload):
         invalid_at: ``invalid_at``: from when on, RFC 3339; by default when the event occurred.
         entity: ``entity``: an object with ``type`` and ``name``, the thing that the targets spoke of.
         reason: ``reason``.
+        gate: ``gate``: the citation of the decision that let it through.
     """
 
     targets: tuple[str, ...] = texts("targets")
     invalid_at: str = text("invalid_at", quiet=True)
     entity: Mapping[str, Any] | None = mapping("entity")
     reason: str = text("reason")
+    gate: str = text("gate", quiet=True)
 
 
 def housekeeping(event: Event) -> Extraction:

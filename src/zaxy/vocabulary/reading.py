@@ -31,7 +31,7 @@ from zaxy.vocabulary.model import EntityStatement, Extraction, Meaning, Relation
 from zaxy.vocabulary.payloads import CIPHER_KEY, UNTRUSTED, VIEW_KEY
 from zaxy.vocabulary.registry import extract
 from zaxy.vocabulary.taint import Taint
-from zaxy.vocabulary.wording import replaced
+from zaxy.vocabulary.wording import reworded
 
 __all__ = ["FORGOTTEN", "SEALED", "UNTRUSTED", "VIEW_KEY", "EventReader"]
 
@@ -213,7 +213,7 @@ class EventReader:
         speaker = next(event for event in chain if event.event_type != ENDORSED)
         if speaker is start or CIPHER_KEY in speaker.payload:
             return speaker.payload
-        return replaced({} if CIPHER_KEY in start.payload else start.payload, told_change(speaker).content or "")
+        return reworded({} if CIPHER_KEY in start.payload else start.payload, told_change(speaker).content or "")
 
 
 def cited_by(origin: Origin) -> tuple[Citation, ...]:

@@ -19,10 +19,6 @@ Rule = Callable[[Event], Extraction]
 _HOUSEKEEPING: Final = frozenset({"memory", "log", "clock", "evolution"})
 _RULES: Final[Mapping[str, Rule]] = {
     **dict.fromkeys(_HOUSEKEEPING, memory.housekeeping),
-    "memory.invalidated": memory.invalidated,
-    "memory.reinforcement": memory.reinforced,
-    **dict.fromkeys(governed.PROPOSED, governed.proposed),
-    governed.REVIEWED: governed.reviewed,
     "goal": work.goal,
     "task": work.task,
     "decision": work.decision,
@@ -42,9 +38,19 @@ _RULES: Final[Mapping[str, Rule]] = {
 }
 """Rules by the beginning of an event type, in whole parts; the longest that fits counts."""
 
+_EXACT_RULES: Final[Mapping[str, Rule]] = {
+    "memory.invalidated": memory.invalidated,
+    "memory.reinforcement": memory.reinforced,
+    **dict.fromkeys(governed.PROPOSED, governed.proposed),
+    governed.REVIEWED: governed.reviewed,
+}
+"""Rules of what changes or reviews memories: for exactly these types, whose events are recorded with care."""
+
 
 @lru_cache(maxsize=4_096)
 def _rule_of(event_type: str) -> Rule:
+    if event_type in _EXACT_RULES:
+        return _EXACT_RULES[event_type]
     beginning = event_type
     while beginning:
         if beginning in _RULES:

@@ -208,7 +208,8 @@ def test_what_the_caller_gave_is_not_changed() -> None:
 
 
 def test_the_members_that_belong_to_the_log_cannot_be_given() -> None:
-    clean = clean_payload({"__zaxy_security": {"sensitivity": "none"}, "__zaxy_source": "forged", "n": 1})
+    reserved = ("security", "source", "origin", "cipher", "view")
+    clean = clean_payload({**{f"__zaxy_{name}": {"v": 1, "cell_id": "x"} for name in reserved}, "n": 1})
     assert clean.value == {"n": 1, "__zaxy_security": {"sensitivity": "public", "redacted_paths": []}}
 
 

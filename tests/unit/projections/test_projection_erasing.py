@@ -10,7 +10,16 @@ from pathlib import Path
 import pytest
 
 from fault_processes import Say, memory_folder, run, start
-from forgettable_looms import NO_VECTORS, contents, correct, destroy, forget, memory_at, say_forgotten, tell
+from forgettable_looms import (
+    NO_VECTORS,
+    contents,
+    correct,
+    destroy,
+    forget,
+    memory_at,
+    say_forgotten,
+    tell,
+)
 from zaxy.errors import BusyError, ProjectionError
 from zaxy.eventloom.event import Event
 from zaxy.files.durable import rename_beside
@@ -157,6 +166,26 @@ def test_a_key_that_nobody_destroys_leaves_the_stores_empty_and_says_so(
     memory.catchup.erase()
     assert holding(tmp_path) == []
     assert memory.catchup.lag()["search"].events == 0
+
+
+def test_a_forgetting_of_what_is_not_sealed_stops_nothing_and_is_told(
+    memory: Memory, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(feeding, "_KEY_SECONDS", 0.0)
+    event = secret(memory)
+    said = correct(memory, event, f"title: {WORD} moved")
+    memory.catchup.catch_up()
+    before = identities(tmp_path)
+    for target in (said, plain(memory)):
+        say_forgotten(memory, target)
+    memory.catchup.erase()
+    memory.catchup.catch_up()
+    assert identities(tmp_path) == before, "there is nothing to be erased"
+    memory.catchup.rebuild()
+    assert memory.catchup.lag()["search"].events == 0
+    assert any(f"event {said.seq} of session work is not sealed" in told for told in memory.catchup.warnings())
+    forget(memory, event)
+    assert holding(tmp_path, "the secret is") == []
 
 
 def test_what_the_tail_held_is_gone_from_memory_even_where_the_key_is_still_there(memory: Memory) -> None:

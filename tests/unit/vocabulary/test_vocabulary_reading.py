@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 
 from zaxy.clock import format_time
+from zaxy.errors import InvalidInputError
 from zaxy.eventloom.event import Event
 from zaxy.eventloom.origin import ORIGIN_KEY, Origin, SourceClass
 from zaxy.ids import EventRef
@@ -16,7 +17,7 @@ from zaxy.vocabulary.governed import told_change
 from zaxy.vocabulary.model import VOID, Invalidation, Role
 from zaxy.vocabulary.payloads import CIPHER_KEY
 from zaxy.vocabulary.reading import FORGOTTEN, SEALED, VIEW_KEY, EventReader
-from zaxy.vocabulary.wording import replaced, said
+from zaxy.vocabulary.wording import replaced, reworded, said
 
 FIRST_MOMENT = 1_795_000_000_000_000
 
@@ -358,6 +359,14 @@ def test_only_a_persons_correction_takes_the_label_off(shelf: Shelf) -> None:
         ({"title": "a", "n": 1}, "n: NaN", {"title": "a", "n": "NaN"}),
         ({"title": "a", "n": 1}, 'n: "\\udc00"', {"title": "a", "n": '"\\udc00"'}),
         ({"n": 1}, "b", {"n": 1, "content": "b"}),
+        ({"note": "Launch on Monday"}, "Launch on Friday", {"note": "Launch on Friday"}),
+        ({"issue": "slow", "cause": "cold cache"}, "slow start", {"issue": "slow start", "cause": "cold cache"}),
+        ({"content": "Feed llama", "title": "Feed llama"}, "Groom", {"content": "Groom", "title": "Groom"}),
+        ({"text": "Ship", "title": "Ship", "note": "Ship"}, "Wait", {"text": "Wait", "title": "Wait", "note": "Ship"}),
+        ({"rule": "Test first", "content": "Test first"}, "Test", {"rule": "Test", "content": "Test"}),
+        ({"title": "a", "goal": "a"}, "b", {"title": "b", "goal": "b"}),
+        ({"title": "a", "due": "May"}, "title: b\nc\ndue: June", {"title": "b\nc", "due": "June"}),
+        ({"title": "a", "due": "May"}, "due: June\ntitle: b", {"title": "b", "due": "June"}),
         ({}, "b", {"content": "b"}),
     ],
 )
@@ -365,6 +374,60 @@ def test_another_text_goes_where_a_reader_looks_for_it(
     payload: dict[str, Any], text: str, expected: dict[str, Any]
 ) -> None:
     assert replaced(payload, text) == expected
+
+
+STEPS = {"title": "Deploy", "description": "Steps:\n\nstatus: check", "status": "open"}
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "expected"),
+    [
+        ("Deploy", "Deploy it", {"title": "Deploy it"}),
+        ("status: open", "status: done", {"status": "done"}),
+        ("status: check", "status: watch", {"description": "Steps:\n\nstatus: watch"}),
+        ("Steps:", "Do:\ntitle: none", {"description": "Do:\ntitle: none\n\nstatus: check"}),
+        ("\nstatus: open", "", {}),
+    ],
+)
+def test_a_line_in_a_longer_member_that_looks_like_another_member_stays_in_it(
+    shelf: Shelf, old: str, new: str, expected: dict[str, Any]
+) -> None:
+    text = said(shelf.put("task.created", STEPS)).replace(old, new, 1)
+    assert replaced(STEPS, text) == {**STEPS, **expected} == reworded(STEPS, text)
+
+
+@pytest.mark.parametrize(
+    ("payload", "text", "message"),
+    [
+        ({"title": "a", "due": "May"}, "title: b\ndue June", None),
+        ({"title": "a", "due": "May", "by": "ann"}, "title: b\ndue: May\nby ann", "line 3 .* no member: 'by ann'"),
+        ({"title": "a", "due": "May"}, "title: b\ntitle: c\ndue: May", None),
+        ({"title": "a", "due": "May"}, "due: May\ntitle: b\ntitle: c", "line 2 .* has title after due"),
+        ({"title": "a\nb", "due": "M\nJ"}, "so\ntitle: b\ndue: May", "line 1 .* no member: 'so'"),
+        ({"a": "x\ny", "b": "x\ny"}, "a: 1\nb: 2\nb: 3", "line 1 .* cannot be told apart"),
+        ({"title": "Database", "decision": "Use sqlite"}, "Use postgres", "which of title, decision"),
+        ({"cause": "cold", "fix": "warm"}, "warm it", "which of cause, fix"),
+        ({"cause": "cold", "fix": "cold"}, "warm it", "which of cause, fix"),
+    ],
+)
+def test_a_text_that_has_no_clear_place_is_refused_and_still_read_where_a_log_holds_it(
+    payload: dict[str, Any], text: str, message: str | None
+) -> None:
+    if message is None:
+        assert set(replaced(payload, text)) == set(payload)
+    else:
+        with pytest.raises(InvalidInputError, match=message) as refused:
+            replaced(payload, text)
+        assert "title" in (refused.value.remedy or "") or "title" not in payload
+    assert text in reworded(payload, text).values() or message is None
+
+
+def test_a_text_of_very_many_lines_that_look_like_members_is_read_in_little_work() -> None:
+    payload = {f"m{number}": "a\nb" for number in range(100)}
+    text = "\n".join(f"m{number % 100}: x" for number in range(100_000))
+    with pytest.raises(InvalidInputError, match="line"):
+        replaced(payload, text)
+    assert reworded(payload, text) == {**payload, "content": text}
 
 
 def test_an_unchanged_text_changes_nothing(shelf: Shelf) -> None:

@@ -99,9 +99,10 @@ def append(
     """
     from zaxy.eventloom.event import Draft
     from zaxy.interfaces.serialize import to_json
-    from zaxy.services.governance.attribution import refuse_governed
+    from zaxy.services.governance.attribution import refuse_governed, refuse_governed_key
 
     refuse_governed(event_type)
+    refuse_governed_key(key)
     given = read_payload(told.payload, told.payload_file, told.occurred_at)
     with opened(place, session_id=session_id) as memory:
         origin = provenance.origin(memory)

@@ -132,7 +132,7 @@ class TantivySearch:
 
     def _private_copy(self, folder: Path) -> Path:
         """Copy an index on read-only storage, maybe too large for memory, to where its lock files can be made."""
-        self._copy = self._copy or GuardedFolder("zaxy-search-", in_memory=False)
+        self._copy = self._copy or GuardedFolder("zaxy-search-", in_memory=False, required=False)
         target = self._copy.path / str(time.time_ns())
         copy_files(folder, target)
         return target

@@ -13,6 +13,7 @@ from zaxy.ids import parse_citation
 from zaxy.vocabulary.model import GOVERNED_EVENT_TYPES
 
 _MOST_SOURCES: Final = 100
+_OWN_KEYS: Final = ("memory.", "evolution.", "zaxy-forget:")
 _INSTEAD: Final[Mapping[str, str]] = {
     "evolution.gate.evaluated": "zaxy memory evolution-gate, or evolution_gate over MCP",
     "memory.corrected": "zaxy memory edit, or memory_edit over MCP",
@@ -22,11 +23,16 @@ _INSTEAD: Final[Mapping[str, str]] = {
     "memory.rollback.proposed": "zaxy memory rollback, or memory_rollback over MCP",
     "memory.forgotten": "zaxy memory forget, or memory_forget over MCP",
     "memory.reviewed": "zaxy memory review, or memory_review over MCP",
+    "memory.invalidated": "zaxy invalidate, or memory_invalidate over MCP",
+    "memory.reinforcement": "zaxy invalidate, or memory_invalidate over MCP",
 }
+_BY_COMMAND: Final = GOVERNED_EVENT_TYPES | _INSTEAD.keys()
 
 
 def refuse_governed(event_type: str) -> None:
     """Refuse a type whose events change the memory: each of them passes the gate, and a service writes it.
+
+    A longer type that begins with one of them is refused too.
 
     Args:
         event_type: What somebody wants to append.
@@ -34,10 +40,27 @@ def refuse_governed(event_type: str) -> None:
     Raises:
         InvalidInputError: It is one of them; the remedy names what to call.
     """
-    if event_type in GOVERNED_EVENT_TYPES:
+    governed = next((one for one in _BY_COMMAND if f"{event_type}.".startswith(f"{one}.")), None)
+    if governed is not None:
         raise InvalidInputError(
             f"events of the type {event_type} change the memory and are not appended by hand",
-            remedy=f"use instead: {_INSTEAD.get(event_type, 'zaxy memory --help')}",
+            remedy=f"use instead: {_INSTEAD.get(governed, 'zaxy memory --help')}",
+        )
+
+
+def refuse_governed_key(key: str | None) -> None:
+    """Refuse an idempotency key of the memory's own: whoever takes it first would stand in for a change to come.
+
+    Args:
+        key: What somebody wants an event to have.
+
+    Raises:
+        InvalidInputError: It begins like one of them.
+    """
+    if isinstance(key, str) and key.startswith(_OWN_KEYS):
+        raise InvalidInputError(
+            f"the key {key[:80]} begins like those of the memory's own events",
+            remedy="begin it with the name of where the event comes from: <source>:<id>",
         )
 
 

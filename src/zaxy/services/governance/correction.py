@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import hashlib
-import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import Any, Final
 
@@ -13,7 +11,7 @@ from zaxy.eventloom.event import RESERVED_PREFIX, Draft, Event
 from zaxy.eventloom.loom import Eventloom
 from zaxy.eventloom.origin import Origin, SourceClass
 from zaxy.ids import parse_citation
-from zaxy.services.governance.gate import AUTHORITY, EvolutionGate, Gated, governing
+from zaxy.services.governance.gate import AUTHORITY, EvolutionGate, Gated, change_id, governing
 from zaxy.services.governance.policy import GateDecision, Op
 from zaxy.services.governance.standing import Standing, Standings, require_reason
 from zaxy.vocabulary.governed import (
@@ -31,7 +29,6 @@ from zaxy.vocabulary.payloads import CIPHER_KEY
 from zaxy.vocabulary.registry import event_class
 from zaxy.vocabulary.wording import replaced, said
 
-DIGEST_DIGITS: Final = 24
 INSTEAD_OF: Final = "instead_of"
 """Member of a proposal that cites what spoke for the memory when it was made."""
 
@@ -207,24 +204,18 @@ class CorrectionService:
         return Gated(GateDecision.told(event.payload), event)
 
     def _record(self, standing: Standing, told: Mapping[str, str], gate: Gated, *, actor: str, origin: Origin) -> Event:
-        name = _digest(standing, told)
-        payload = {"correction_id": f"correction:{name}", **self._members(standing, told, gate)}
+        payload = {"correction_id": change_id("correction", gate), **self._members(standing, told, gate)}
         return self._commit(standing, CORRECTED, actor, payload, origin)
 
     def _propose(self, standing: Standing, told: Mapping[str, str], gate: Gated, actor: str, origin: Origin) -> Event:
-        closed: list[str] = []
-        while True:
-            proposal_id = f"correction:{_digest(standing, told, closed)}"
-            status = self._standings.status_of(proposal_id)
-            if status is not None and status.event_type not in PROPOSED:
-                closed.append(status.citation)  # the same was proposed and reviewed before: this is another proposal
-                continue
-            members = {**self._members(standing, told, gate), INSTEAD_OF: standing.present.citation}
-            payload = {"proposal_id": proposal_id, **members, "status": PENDING}
-            event = self._commit(standing, CORRECTION_PROPOSED, actor, payload, origin)
-            if not self._standings.is_ended(event.ref):
-                return event
-            closed.append(event.citation)
+        wanted = {**told, INSTEAD_OF: standing.present.citation}
+        for waiting in self._standings.proposed_about(standing.root, CORRECTION_PROPOSED):
+            said_there = self._standings.reader.open(waiting).payload
+            if wanted.items() <= said_there.items():
+                return waiting
+        members = {**self._members(standing, told, gate), INSTEAD_OF: standing.present.citation}
+        payload = {"proposal_id": change_id("correction", gate), **members, "status": PENDING}
+        return self._commit(standing, CORRECTION_PROPOSED, actor, payload, origin)
 
     def _members(self, standing: Standing, told: Mapping[str, str], gate: Gated) -> dict[str, Any]:
         return {
@@ -245,15 +236,8 @@ class CorrectionService:
         chain = (standing.root, *standing.earlier)
         derives = (*(event.citation for event in chain), *origin.derives_from)
         sealed = any(CIPHER_KEY in event.payload for event in (*chain, *self._sources(origin)))
-        identity = payload.get("correction_id") or payload["proposal_id"]
-        draft = Draft(
-            event_type,
-            actor,
-            payload,
-            f"{event_type}:{identity}",
-            origin=replace(origin, derives_from=derives),
-            forgettable=sealed,
-        )
+        told = replace(origin, derives_from=derives)
+        draft = Draft(event_type, actor, payload, origin=told, forgettable=sealed)  # no key that others could take
         return self._loom.commit(standing.root.session_id, [draft])[0].event
 
     def _own(self, standing: Standing, origin: Origin) -> Origin:
@@ -270,13 +254,6 @@ class CorrectionService:
 
     def _sources(self, origin: Origin) -> list[Event]:
         return [self._loom.resolve(parse_citation(citation)) for citation in origin.derives_from]
-
-
-def _digest(standing: Standing, told: Mapping[str, str], more: Sequence[str] = ()) -> str:
-    """Return what names a correction: what it corrects, the new text, why, and all that was said about it before."""
-    before = [[ref.session_id, ref.seq] for ref in standing.changed_by]
-    parts = [standing.root.hash, told["content"], told["reason"], told.get("proposal", ""), before, list(more)]
-    return hashlib.sha256(json.dumps(parts).encode()).hexdigest()[:DIGEST_DIGITS]
 
 
 def _spoken(view: Event) -> dict[str, Any]:

@@ -17,6 +17,7 @@ from zaxy.vocabulary.governed import GATE_EVALUATED
 AUTHORITY: Final = "non_authoritative"
 """What every governed event says of itself: evidence of a decision, not a fact about the world."""
 
+_ID_DIGITS: Final = 24
 _LOCK_SECONDS: Final = 30.0
 
 
@@ -35,6 +36,14 @@ def governing(loom: Eventloom) -> AbstractContextManager[None]:
         BusyError: Another process held it for 30 seconds.
     """
     return locked(governance_lock(loom.path), timeout_seconds=_LOCK_SECONDS)
+
+
+def change_id(kind: str, gate: Gated) -> str:
+    """Return the id of the one change that a decision let through or held: ``<kind>:<24 hex>``.
+
+    It is made from the decision's hash alone: nobody knows it before, and it tells nothing of a text that is sealed.
+    """
+    return f"{kind}:{gate.event.hash.removeprefix('sha256:')[:_ID_DIGITS]}"
 
 
 class EvolutionGate:

@@ -4,19 +4,21 @@ from __future__ import annotations
 
 import shlex
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Protocol
 
 from zaxy.clock import Clock, format_time, parse_time
-from zaxy.errors import InvalidInputError, NotFoundError
+from zaxy.errors import InvalidInputError, NotAuthorizedError, NotFoundError
 from zaxy.eventloom.event import Draft, Event
 from zaxy.eventloom.loom import Eventloom
 from zaxy.eventloom.origin import Origin
+from zaxy.eventloom.payload import clean_payload
 from zaxy.ids import EventRef, parse_citation
 from zaxy.projections.graph.timeline import current
 from zaxy.projections.protocols import GraphReader
 from zaxy.projections.selection import Names, Selection
-from zaxy.services.governance.gate import governing
+from zaxy.services.governance.gate import EvolutionGate, governing
+from zaxy.services.governance.policy import Decision, Op
 from zaxy.services.governance.standing import Standings
 from zaxy.vocabulary.model import EntityRef
 from zaxy.vocabulary.payloads import CIPHER_KEY
@@ -50,14 +52,18 @@ class InvalidationService:
         loom: Where the ending is recorded.
         ask_graph: Finds what is currently so about an entity.
         clock: What "now" is.
-        standings: Knows which corrections stand for what is ended: they end with it. None ends what is named alone.
+        standings: Knows which corrections stand for what is ended: they end with it.
+        gate: Decides.
     """
 
-    def __init__(self, loom: Eventloom, ask_graph: AskGraph, clock: Clock, standings: Standings | None = None) -> None:
+    def __init__(
+        self, loom: Eventloom, ask_graph: AskGraph, clock: Clock, standings: Standings, gate: EvolutionGate
+    ) -> None:
         self._loom = loom
         self._ask_graph = ask_graph
         self._clock = clock
         self._standings = standings
+        self._gate = gate
 
     def invalidate(
         self,
@@ -71,6 +77,9 @@ class InvalidationService:
         origin: Origin | None = None,
     ) -> Invalidated:
         """Record that events no longer count from a moment on. On return it is on disk and every query obeys it.
+
+        It passes the gate as an edit does. One that the policy holds is refused: a person ends it then, or the events
+        are corrected by a proposal.
 
         Args:
             session_id: The session that the ending is recorded in.
@@ -86,6 +95,7 @@ class InvalidationService:
             InvalidInputError: Neither or both were named, or a value cannot be read.
             NotFoundError: There is no such event, or nothing is currently so about that entity.
             IntegrityError: A cited event has another hash.
+            NotAuthorizedError: The policy does not let it through; the gate's decision was recorded and nothing else.
             BusyError: Another change of this loom is going on.
         """
         if bool(citations) == (entity is not None):
@@ -101,14 +111,28 @@ class InvalidationService:
         with governing(self._loom):  # a correction that came in between would not be ended with the others
             payload["targets"] = [event.citation for event in self._whole(targets)]
             told = {**payload, "reason": reason} if reason else payload
-            draft = Draft("memory.invalidated", actor, told, origin=origin)
+            clean_payload(told)  # what could not be sealed is refused before the gate is asked
+            gate = self._let_through(targets[0], session_id, actor, origin)
+            draft = Draft("memory.invalidated", actor, {**told, "gate": gate.citation}, origin=origin)
             sealed = self._loom.commit(session_id, [draft])[0].event
         return Invalidated(sealed, tuple(payload["targets"]), payload["invalid_at"])
 
+    def _let_through(self, subject: Event, session_id: str, actor: str, origin: Origin | None) -> Event:
+        """Return the gate's decision to let it through, which is on disk then; refused where it would wait."""
+        decision = self._gate.decide(Op.UPDATE, 1.0, origin=origin)
+        why = decision.reason
+        if not decision.auto_apply:
+            decision = replace(decision, decision=Decision.REFUSED, reason=f"{why}; an invalidation does not wait")
+        gate = self._gate.record(decision, session_id=session_id, actor=actor, subject=subject, origin=origin)
+        if not decision.auto_apply:
+            raise NotAuthorizedError(
+                f"ending {subject.citation} was not let through: {why}",
+                remedy=f"let a person do it: zaxy invalidate {subject.citation}; or change EVOLUTION_OP_AUTONOMY",
+            )
+        return gate.event
+
     def _whole(self, targets: Sequence[Event]) -> list[Event]:
         """Return events with all that stands for them, so that neither other words nor the first ones come back."""
-        if self._standings is None:
-            return list(targets)
         found = {event.ref: event for event in targets}
         for event in targets:
             standing = self._standings.of(event)

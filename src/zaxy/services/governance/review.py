@@ -15,8 +15,8 @@ from zaxy.eventloom.loom import Eventloom
 from zaxy.eventloom.origin import Origin, SourceClass
 from zaxy.ids import Citation, check_session_id, parse_citation
 from zaxy.projections.protocols import Entity, GraphReader
-from zaxy.services.governance.correction import DIGEST_DIGITS, CorrectionService
-from zaxy.services.governance.gate import AUTHORITY, EvolutionGate, Gated, governing
+from zaxy.services.governance.correction import CorrectionService
+from zaxy.services.governance.gate import AUTHORITY, EvolutionGate, Gated, change_id, governing
 from zaxy.services.governance.policy import Decision, Op
 from zaxy.services.governance.rollback import RollbackService
 from zaxy.services.governance.standing import Standings, require_reason
@@ -36,6 +36,7 @@ from zaxy.vocabulary.wording import said
 
 _MAX_WAITING: Final = 10_000
 _MAX_DIFF_LINES: Final = 200
+_ID_DIGITS: Final = 24
 _VOUCHING: Final = frozenset({SourceClass.HUMAN, SourceClass.AGENT})
 
 
@@ -286,17 +287,15 @@ class ReviewService:
         if not self._standings.reader.is_untrusted(speaker):
             return Reviewed(speaker, raw.citation, ACCEPTED, speaker)
         gate = self._let_through(Op.PROMOTE, speaker, review)
-        before = [[ref.session_id, ref.seq] for ref in standing.changed_by]
-        name = hashlib.sha256(f"{speaker.hash} {before}".encode()).hexdigest()[:DIGEST_DIGITS]
         payload = {
-            "endorsement_id": f"endorsement:{name}",
+            "endorsement_id": change_id("endorsement", gate),
             "target": target_member(speaker),
             "supersedes": [event.citation for event in standing.earlier],
             "reason": review.reason,
             "authority_status": AUTHORITY,
             "gate": gate.event.citation,
         }
-        event = self._commit(speaker, ENDORSED, f"{ENDORSED}:{name}", payload, review)
+        event = self._commit(speaker, ENDORSED, payload, review)
         return Reviewed(event, raw.citation, ACCEPTED, event)
 
     def _let_through(self, op: Op, subject: Event, review: _Review) -> Gated:
@@ -316,13 +315,13 @@ class ReviewService:
             payload["applied"] = applied.citation
         before = sorted({ending.by for ending in self._standings.endings(raw.ref)})
         last = self._loom.log(raw.session_id).head().seq
-        name = hashlib.sha256(f"{raw.hash} {decision} {before} {last}".encode()).hexdigest()[:DIGEST_DIGITS]
+        name = hashlib.sha256(f"{raw.hash} {decision} {before} {last}".encode()).hexdigest()[:_ID_DIGITS]
         payload = {"review_id": f"review:{name}", **payload, "authority_status": AUTHORITY}
-        return self._commit(raw, REVIEWED, f"{REVIEWED}:{name}", payload, review)
+        return self._commit(raw, REVIEWED, payload, review)
 
-    def _commit(self, about: Event, event_type: str, key: str, payload: dict[str, Any], review: _Review) -> Event:
+    def _commit(self, about: Event, event_type: str, payload: dict[str, Any], review: _Review) -> Event:
         origin = replace(review.origin, derives_from=(about.citation,))
-        draft = Draft(event_type, review.actor, payload, key, origin=origin)
+        draft = Draft(event_type, review.actor, payload, origin=origin)  # no key that others could take before
         return self._loom.commit(about.session_id, [draft])[0].event
 
 

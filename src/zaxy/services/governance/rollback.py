@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
-import json
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
@@ -15,7 +13,7 @@ from zaxy.eventloom.event import Draft, Event
 from zaxy.eventloom.loom import Eventloom
 from zaxy.eventloom.origin import Origin, SourceClass
 from zaxy.ids import EventRef, parse_citation
-from zaxy.services.governance.gate import AUTHORITY, EvolutionGate, Gated, governing
+from zaxy.services.governance.gate import AUTHORITY, EvolutionGate, Gated, change_id, governing
 from zaxy.services.governance.policy import Decision, GateDecision, Op
 from zaxy.services.governance.standing import Standings, require_reason, state_of
 from zaxy.vocabulary.effects import MAX_DEPTH
@@ -35,7 +33,6 @@ from zaxy.vocabulary.governed import (
 )
 from zaxy.vocabulary.model import GOVERNED_EVENT_TYPES
 
-_DIGEST_DIGITS: Final = 24
 _MICROSECONDS: Final = 1_000_000
 _LONGEST_CHAIN: Final = MAX_DEPTH - 4
 _LOOK_AHEAD_EVENTS: Final = 64
@@ -44,6 +41,8 @@ _LOOK_AHEAD_EVENTS: Final = 64
 _REVERSIBLE: Final = frozenset(
     {CORRECTED, ENDORSED, ROLLED_BACK, REVIEWED, GATE_EVALUATED, "memory.invalidated", "memory.reinforcement"}
 )
+_VOUCHED: Final = frozenset({ENDORSED, REVIEWED})
+_APPLIED: Final = frozenset({CORRECTED, ROLLED_BACK})
 _REVERSIBLE_KINDS: Final = ("memory.consolidat", "memory.rule", "memory.candidate", "memory.promotion", "fleet.")
 """What the memory makes of itself; the beginnings of event types."""
 
@@ -94,7 +93,9 @@ class RollbackService:
 
         What can be taken back: a correction, an endorsement, an invalidation, a review and what it applied, a gate's
         decision and what it let through, a rollback, and what the memory made of itself (consolidations, rules,
-        candidates, fleet reviews and promotions). Later than the policy's window, anybody but a person needs a review.
+        candidates, fleet reviews and promotions). Later than the policy's window, anybody but a person needs a review;
+        at any time where it takes back a person's rollback, or brings back an endorsement, a review, what a review
+        applied, or anything untrusted.
 
         Args:
             target: The event that made the change, as the log holds it.
@@ -114,7 +115,7 @@ class RollbackService:
             origin = origin or Origin()
             decision = self._gate.decide(Op.UPDATE, confidence, origin=origin)
             gate = self._gate.record(
-                self._within_window(decision, target, origin),
+                self._held(self._within_window(decision, target, origin), target, also, origin),
                 session_id=target.session_id,
                 actor=actor,
                 subject=target,
@@ -238,11 +239,40 @@ class RollbackService:
 
     def _within_window(self, decision: GateDecision, target: Event, origin: Origin) -> GateDecision:
         age_seconds = (self._clock.now() - target.recorded_moment) / _MICROSECONDS
-        is_person = origin.source is SourceClass.HUMAN and not origin.untrusted
-        if is_person or not decision.auto_apply or age_seconds <= decision.rollback_window_seconds:
+        if _is_persons(origin) or not decision.auto_apply or age_seconds <= decision.rollback_window_seconds:
             return decision
         reason = f"update: held for review (later than {decision.rollback_window_seconds}s after the change)"
         return replace(decision, decision=Decision.REQUIRES_REVIEW, reason=reason)
+
+    def _held(self, decision: GateDecision, target: Event, also: Sequence[Event], origin: Origin) -> GateDecision:
+        """Return the decision, held for a review where it would undo by itself what a person has decided."""
+        if _is_persons(origin) or not decision.auto_apply:
+            return decision
+        why = self._beyond_anybody([target, *also])
+        reason = f"update: held for review ({why})"
+        return replace(decision, decision=Decision.REQUIRES_REVIEW, reason=reason) if why else decision
+
+    def _beyond_anybody(self, targets: Sequence[Event]) -> str:
+        """Return why only a person may take these back; empty when anybody may.
+
+        Goes by what the rollback would do in the end, however many rollbacks of rollbacks lie in between.
+        """
+        done = [(target.ref, False) for target in targets]
+        for target in targets:
+            told = self._standings.reader.meaning(target).extraction.invalidations
+            done += [(EventRef(one.session_id, one.seq), not one.lifted) for one in told]
+        for ref, is_restored in done:
+            event = self._loom.read(ref)
+            if event is None:
+                continue
+            if is_restored and (event.event_type in _VOUCHED or self._standings.reader.is_untrusted(event)):
+                return f"it brings back {event.citation}, which needs a review"
+            opened = self._standings.reader.open(event)
+            if is_restored and event.event_type in _APPLIED and opened.payload.get("proposal") is not None:
+                return f"it brings back {event.citation}, which was applied by a review"
+            if not is_restored and event.event_type == ROLLED_BACK and _is_persons(Origin.told(event.payload)):
+                return f"it takes back {event.citation}, by which a person took something back"
+        return ""
 
     # ---- recording
 
@@ -257,10 +287,7 @@ class RollbackService:
         origin: Origin,
         proposal: Event | None = None,
     ) -> Event:
-        earlier = sorted({ending.by for ending in self._standings.endings(target.ref)})
-        before = [[ref.session_id, ref.seq] for ref in earlier]
-        name = _digest([target.hash, reason, before, proposal.citation if proposal is not None else ""])
-        payload = {"rollback_id": f"rollback:{name}", **_members(target, also, reason, gate)}
+        payload = {"rollback_id": change_id("rollback", gate), **_members(target, also, reason, gate)}
         if proposal is not None:
             payload["proposal"] = proposal.citation
         return self._commit(ROLLED_BACK, payload, target, actor, origin)
@@ -268,24 +295,21 @@ class RollbackService:
     def _propose(
         self, target: Event, also: Sequence[Event], reason: str, gate: Gated, *, actor: str, origin: Origin
     ) -> Event:
-        closed: list[str] = []
-        while True:
-            proposal_id = f"rollback:{_digest([target.hash, reason, closed])}"
-            status = self._standings.status_of(proposal_id)
-            if status is not None and status.event_type not in PROPOSED:
-                closed.append(status.citation)  # the same was proposed and reviewed before: this is another proposal
-                continue
-            payload = {"proposal_id": proposal_id, **_members(target, also, reason, gate), "status": PENDING}
-            event = self._commit(ROLLBACK_PROPOSED, payload, target, actor, origin)
-            if not self._standings.is_ended(event.ref):
-                return event
-            closed.append(event.citation)
+        for waiting in self._standings.proposed_about(target, ROLLBACK_PROPOSED):
+            if waiting.payload.get("reason") == reason:
+                return waiting
+        proposal_id = change_id("rollback", gate)
+        payload = {"proposal_id": proposal_id, **_members(target, also, reason, gate), "status": PENDING}
+        return self._commit(ROLLBACK_PROPOSED, payload, target, actor, origin)
 
     def _commit(self, event_type: str, payload: dict[str, Any], target: Event, actor: str, origin: Origin) -> Event:
-        identity = payload.get("rollback_id") or payload["proposal_id"]
         told = replace(origin, derives_from=(target.citation,))
-        draft = Draft(event_type, actor, payload, f"{event_type}:{identity}", origin=told)
+        draft = Draft(event_type, actor, payload, origin=told)  # no key that others could take before
         return self._loom.commit(target.session_id, [draft])[0].event
+
+
+def _is_persons(origin: Origin | None) -> bool:
+    return origin is not None and origin.source is SourceClass.HUMAN and not origin.untrusted
 
 
 def _members(target: Event, also: Sequence[Event], reason: str, gate: Gated) -> dict[str, Any]:
@@ -296,10 +320,6 @@ def _members(target: Event, also: Sequence[Event], reason: str, gate: Gated) -> 
         "reverts": {"event_type": target.event_type, "also": [event.citation for event in also]},
         "gate": gate.event.citation,
     }
-
-
-def _digest(parts: list[Any]) -> str:
-    return hashlib.sha256(json.dumps(parts).encode()).hexdigest()[:_DIGEST_DIGITS]
 
 
 def _is_change(event_type: str) -> bool:

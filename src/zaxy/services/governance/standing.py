@@ -14,7 +14,16 @@ from zaxy.ids import EventRef, cite
 from zaxy.projections.graph.timeline import current
 from zaxy.projections.protocols import Ending, GraphReader
 from zaxy.projections.selection import Selection, ended_from
-from zaxy.vocabulary.governed import PROPOSAL, STANDS_FOR
+from zaxy.vocabulary.governed import (
+    DERIVED_FROM,
+    PROPOSAL,
+    PROPOSED,
+    REVIEWED,
+    STANDS_FOR,
+    event_entity,
+    matches,
+    told_change,
+)
 from zaxy.vocabulary.model import VOID, EntityRef
 from zaxy.vocabulary.payloads import VIEW_KEY
 from zaxy.vocabulary.reading import EventReader
@@ -25,6 +34,7 @@ AskGraph = Callable[[Callable[[GraphReader], Any]], Any]
 MAX_EARLIER: Final = 500
 """How many earlier corrections of one memory a new one names: those before were ended by them many times over."""
 
+_TELLING: Final = PROPOSED | {REVIEWED}
 _SEALED: Final = "sealed"
 _FORGOTTEN: Final = "forgotten"
 
@@ -106,8 +116,40 @@ class Standings:
     def status_of(self, proposal_id: str) -> Event | None:
         """Return the event that says how a proposal stands: itself, or its review; None where none counts."""
         key = EntityRef(PROPOSAL, proposal_id).key
-        now = self.ask_graph(lambda graph: current(graph.statements(key), graph.endings, Selection(now=FOREVER - 1)))
-        return None if now is None else self.loom.read(now.ref)
+
+        def latest(graph: GraphReader) -> Event | None:
+            held = {one.ref: self.loom.read(one.ref) for one in graph.statements(key)}
+            telling = {ref: event for ref, event in held.items() if event is not None and event.event_type in _TELLING}
+            statements = [one for one in graph.statements(key) if one.ref in telling]
+            now = current(statements, graph.endings, Selection(now=FOREVER - 1))
+            return None if now is None else telling[now.ref]
+
+        found: Event | None = self.ask_graph(latest)
+        return found
+
+    def proposed_about(self, event: Event, event_type: str) -> list[Event]:
+        """Return the proposals that were made about an event and still wait, as the log holds them, oldest first.
+
+        Args:
+            event: What they would change.
+            event_type: Which kind of them.
+        """
+        key = event_entity(event.ref).key
+
+        def made(graph: GraphReader) -> set[EventRef]:
+            told = [one for one in graph.relations(key) if one.relation == DERIVED_FROM and one.target == key]
+            return {statement.ref for relation in told for statement in relation.statements}
+
+        raws = [raw for ref in sorted(self.ask_graph(made)) if (raw := self.loom.read(ref)) is not None]
+        return [raw for raw in raws if raw.event_type == event_type and self._waits(raw, event)]
+
+    def _waits(self, raw: Event, about: Event) -> bool:
+        opened = self.reader.open(raw)
+        target, proposal_id = told_change(opened).target, opened.payload.get("proposal_id")
+        if target is None or target.ref != about.ref or not matches(about, target) or not isinstance(proposal_id, str):
+            return False
+        status = self.status_of(proposal_id)
+        return status is not None and status.ref == raw.ref and not self.is_ended(raw.ref)
 
     def cited(self, ref: EventRef) -> str:
         """Return the citation of the event at a place."""

@@ -26,6 +26,8 @@ if TYPE_CHECKING:
 
 VECTOR_CANDIDATES: Final = 50
 _EXACT_CANDIDATES: Final = 100
+_MANY_UNCOVERED: Final = 0.1
+"""Fewer are told of nowhere: an event without words never has a vector, and the newest get theirs in a moment."""
 NEAR_ENOUGH: Final = 0.2
 """Of the bundled model: texts of different conversations have cosines around 0.12, answers around 0.41."""
 
@@ -70,6 +72,7 @@ class Found:
         whole: Whether the words were found in no other event.
         query_vector: The question's vector, when the vector lane ran.
         contrast: How far the largest cosine of a candidate stands above the median of all rows read, then.
+        uncovered: Which share of the candidates has no vector yet, then.
     """
 
     lanes: dict[str, Mapping[EventRef, float]] = field(default_factory=dict)
@@ -80,6 +83,14 @@ class Found:
     whole: bool = True
     query_vector: Array | None = None
     contrast: float | None = None
+    uncovered: float = 0.0
+
+    def gaps(self) -> tuple[str, ...]:
+        """Return a warning when so many events have no vector yet that the lane may have missed something."""
+        if self.uncovered < _MANY_UNCOVERED:
+            return ()
+        told = f"{self.uncovered:.0%} of the candidates have no vector yet: what is said in other words may be missed"
+        return (f"{told}; zaxy memory re-embed fills them in",)
 
     def told(self) -> tuple[str, ...]:
         """Return in a short sentence what else was looked for."""
@@ -94,7 +105,8 @@ class Finder:
         graph: The graph projection.
         forward: The forward index, which tells what an answer may hold.
         vectors: The vector lane.
-        read: Gives an event as it is meant, for the lanes that look at what it says.
+        read_many: Gives events as they are meant, for the lanes that look at what they say; what is not there is left
+            out.
         analyzer: Turns names into terms.
     """
 
@@ -105,14 +117,14 @@ class Finder:
         forward: Tier[Any, Any, Any],
         vectors: VectorLane,
         *,
-        read: Callable[[EventRef], Event | None],
+        read_many: Callable[[Sequence[EventRef]], Mapping[EventRef, Event]],
         analyzer: Analyzer,
     ) -> None:
         self._search = search
         self._graph = graph
         self._forward = forward
         self._vectors = vectors
-        self._read = read
+        self._read_many = read_many
         self._analyzer = analyzer
 
     def find(self, question: Question, pool: int) -> Found:
@@ -127,6 +139,7 @@ class Finder:
 
         def exact() -> Mapping[EventRef, float]:
             candidates = self._search.ask(lambda view: lexical_lane(view, question, _EXACT_CANDIDATES))
+            self.fetch(found, list(candidates))
             scores = {ref: exactness(question.text, self._text_of(found, ref)) for ref in candidates}
             return {ref: score for ref, score in scores.items() if score}
 
@@ -189,6 +202,7 @@ class Finder:
         if not first:
             found.skipped[RELATED] = "no other lane found anything to begin with"
             return ()
+        self.fetch(found, first[: max(FIRST_EVENTS, question.limit)])  # the hits are mostly the same
         clues = [clue for ref in first[:FIRST_EVENTS] for clue in self._names_in(found, ref)]
         try:
             names = self._search.ask(lambda view: followed(view, clues, question)) if clues else ()
@@ -199,10 +213,15 @@ class Finder:
         found.lanes[RELATED] = {}
         return tuple(dict.fromkeys(term for clue in names for term in clue.terms))
 
+    def fetch(self, found: Found, refs: Sequence[EventRef]) -> None:
+        """Read from the log what will be wanted of it, all at once, and each event once for each question."""
+        new = [ref for ref in refs if ref not in found.events]
+        read = self._read_many(new) if new else {}
+        found.events.update((ref, read.get(ref)) for ref in new)
+
     def event(self, found: Found, ref: EventRef) -> Event | None:
-        """Return an event from the log, read once for each question."""
-        if ref not in found.events:
-            found.events[ref] = self._read(ref)
+        """Return an event from the log, or None where it holds none."""
+        self.fetch(found, (ref,))
         return found.events[ref]
 
     def _names_in(self, found: Found, ref: EventRef) -> list[Clue]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, Final
 
@@ -88,7 +88,7 @@ class RecallService:
         self._vectors = vectors
         self.reader = reader
         self._finder = Finder(
-            tiers.search, tiers.graph, tiers.forward, vectors, read=self.reader.read, analyzer=analyzer
+            tiers.search, tiers.graph, tiers.forward, vectors, read_many=self._read_many, analyzer=analyzer
         )
         self._second = second
         self.analyzer = analyzer
@@ -119,7 +119,7 @@ class RecallService:
                 pool *= _POOL_GROWTH  # much of what was found is history: look further down
                 found, ranking = self._rank(question, reading, pool)
                 hits, lost = self._hits(question, found, ranking)
-        warnings = [*self._catchup.warnings(), *found.failed, *lost]
+        warnings = [*self._catchup.warnings(), *found.failed, *found.gaps(), *lost]
         understood = [*question.time.told(), *found.told(), *ranking.told()]
         if self._second is not None:
             hits = self._second.order(text, hits, understood, warnings)[:limit]
@@ -181,7 +181,15 @@ class RecallService:
 
     def _rank(self, question: Question, reading: Reading, pool: int) -> tuple[Found, Ranking]:
         from zaxy.projections.forward.passages import read_passages
-        from zaxy.services.recall.ranking.ranker import CONTEXT, candidates, contrast, exact_order, follow, rank
+        from zaxy.services.recall.ranking.ranker import (
+            CONTEXT,
+            candidates,
+            contrast,
+            exact_order,
+            follow,
+            rank,
+            uncovered,
+        )
 
         found = self._finder.find(question, pool)
         if question.lanes == {VERBATIM}:
@@ -195,6 +203,7 @@ class RecallService:
         if found.query_vector is not None:
             cosines = self._vectors.cosines(found.query_vector, passages)
             found.contrast = contrast(cosines, pool_rows)
+            found.uncovered = uncovered(cosines, pool_rows)
         ranking = rank(
             passages,
             pool_rows,
@@ -211,10 +220,15 @@ class RecallService:
             found.lanes[RELATED] = ranking.shares("related")
         return found, ranking
 
+    def _read_many(self, refs: Sequence[EventRef]) -> dict[EventRef, Event]:
+        return {ref: self.reader.view(raw) for ref, raw in self._loom.read_many(refs).items()}
+
     def _hits(self, question: Question, found: Found, ranking: Ranking) -> tuple[list[Hit], list[str]]:
         hits: list[Hit] = []
         lost: list[str] = []
-        for ref, score in _in_order(question, found, ranking):
+        ordered = list(_in_order(question, found, ranking))
+        self._finder.fetch(found, [ref for ref, _ in ordered[: question.limit]])
+        for ref, score in ordered:
             if len(hits) >= question.limit:
                 break
             event = self._finder.event(found, ref)

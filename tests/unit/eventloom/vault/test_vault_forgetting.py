@@ -9,8 +9,9 @@ from pathlib import Path
 
 import pytest
 
+from forgettable_looms import sealed_elsewhere
 from zaxy.errors import ForgottenError, IntegrityError, InvalidInputError, KeyUnavailableError, WriteFailedError
-from zaxy.eventloom.log import EventLog
+from zaxy.eventloom.loom import Eventloom
 from zaxy.eventloom.vault.cell import CIPHER_KEY, CellContext, new_data_key
 from zaxy.eventloom.vault.store import KeyStatus
 from zaxy.eventloom.vault.vault import Vault
@@ -74,9 +75,10 @@ def test_nothing_is_issued_for_payloads_of_which_one_is_bad(vault: Vault) -> Non
 def test_a_key_can_be_issued_before_its_event_has_a_number(vault: Vault, tmp_path: Path) -> None:
     (key,) = vault.issue()
     assert vault.status(key.key_id) is KeyStatus.PRESENT
-    with EventLog(tmp_path / "loom" / "work.jsonl") as log:
-        seq = log.head().seq + 1
-        event = log.append("note.taken", "ann", vault.seal_with(key, {"text": "the secret"}, context(seq)))
+    loom = Eventloom(tmp_path / "loom")
+    event = sealed_elsewhere(
+        loom, vault.seal_with(key, {"text": "the secret"}, context(loom.log("work").head().seq + 1))
+    )
     assert vault.open(dict(event.payload), context(event.seq))["text"] == "the secret"
 
 

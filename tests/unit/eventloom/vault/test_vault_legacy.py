@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 
+from forgettable_looms import sealed_elsewhere
 from zaxy.config import Settings
 from zaxy.errors import IntegrityError
 from zaxy.eventloom.event import SECURITY_KEY, Event
@@ -66,7 +67,7 @@ class Legacy:
         (self.loom.path / LEGACY_VAULT).write_text(json.dumps(self.told))
 
     def seal(self, payload: dict[str, Any]) -> Event:
-        """Append a payload as version 3 seals it."""
+        """Write a payload into the log as version 3 seals it."""
         cell_id, key = secrets.token_hex(16), secrets.token_bytes(32)
         nonce, wrapping_nonce = secrets.token_bytes(12), secrets.token_bytes(12)
         ciphertext = AESGCM(key).encrypt(nonce, json.dumps(payload, separators=(",", ":")).encode(), None)
@@ -78,7 +79,7 @@ class Legacy:
         }
         self.write()
         cell = {"v": 1, "alg": "AES-256-GCM", "cell_id": cell_id, "nonce": nonce.hex(), "ciphertext": ciphertext.hex()}
-        return self.loom.append("work", "note.taken", "ann", {CIPHER_KEY: {**cell, "content_address": address}})
+        return sealed_elsewhere(self.loom, {CIPHER_KEY: {**cell, "content_address": address}})
 
     def opener(self, kek_path: Path | None = None) -> Opener:
         settings = Settings(self.loom.path, state_path=self.settings.state_path, forgetting_kek_path=kek_path)
@@ -96,7 +97,7 @@ def legacy(tmp_path: Path) -> Legacy:
 def test_a_cell_that_version_3_wrote_opens(legacy: Legacy) -> None:
     (legacy.loom.path / LEGACY_KEK).write_text(KNOWN_KEK)
     (legacy.loom.path / LEGACY_VAULT).write_text(json.dumps(KNOWN_VAULT))
-    event = legacy.loom.append("work", "note.taken", "ann", {CIPHER_KEY: KNOWN_CELL})
+    event = sealed_elsewhere(legacy.loom, {CIPHER_KEY: KNOWN_CELL})
     opened = legacy.opener().open(event)
     assert opened.payload == {"content": "canary secret text", "occurred_at": "2024-01-01T00:00:00Z"}
 
@@ -158,7 +159,7 @@ def test_a_changed_cell_does_not_open(legacy: Legacy, member: str) -> None:
     event = legacy.seal({"content": "the text"})
     cell = dict(event.payload[CIPHER_KEY])
     cell[member] = 2 if member == "v" else cell[member][:-1] + ("0" if cell[member][-1] != "0" else "1")
-    changed = legacy.loom.append("work", "note.taken", "ann", {CIPHER_KEY: cell})
+    changed = sealed_elsewhere(legacy.loom, {CIPHER_KEY: cell})
     assert legacy.content(changed) == SEALED
 
 

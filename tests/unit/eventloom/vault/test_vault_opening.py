@@ -13,6 +13,7 @@ from typing import Any
 import pytest
 
 from fault_processes import Say, start
+from forgettable_looms import sealed_elsewhere
 from zaxy.config import Settings
 from zaxy.errors import WriteFailedError
 from zaxy.eventloom.event import Draft, Event
@@ -115,7 +116,7 @@ def test_a_cell_in_another_event_is_sealed(place: Place, change: dict[str, Any])
 @pytest.mark.parametrize("cell", [None, 5, {}, {"v": 1}, {"v": 2, "alg": "x"}, {"version": 1, "key_id": []}, [1]])
 def test_what_is_no_cell_is_sealed_and_raises_nothing(place: Place, cell: Any) -> None:
     place.say("the text")
-    event = place.loom.append("work", "note.taken", "ann", {CIPHER_KEY: cell})
+    event = sealed_elsewhere(place.loom, {CIPHER_KEY: cell})
     assert place.opener().state(event) == "sealed"
     assert sealed_key_id(event.payload) in (None, "[]")
 

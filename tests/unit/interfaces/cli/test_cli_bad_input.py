@@ -18,6 +18,8 @@ APPEND = ("append", "goal.created", "--actor", "ann")
         (("append", "Goal.created", "--actor", "ann", "--payload", "{}"), "event type"),
         ((*APPEND, "--payload", '{"a": }'), "line 1 column 7"),
         ((*APPEND, "--payload", ""), "not JSON"),
+        ((*APPEND, "--payload", "{}", "--key", "memory.corrected:correction:1"), "memory's own events"),
+        (("append", "memory.invalidated", "--actor", "ann", "--payload", "{}"), "zaxy invalidate"),
         ((*APPEND, "--payload", "[1]"), "not an object"),
         ((*APPEND, "--payload", '{"a": NaN}'), "NaN"),
         ((*APPEND, "--payload", '{"a": 1e999}'), "too large"),

@@ -88,7 +88,7 @@ def calls(memory: MemoryFabric) -> ToolCalls:
         (
             "memory_append",
             {**NOTE, "event_type": "memory.invalidated"},
-            "events of the type memory.invalidated are the memory's own",
+            "events of the type memory.invalidated change the memory",
         ),
     ],
 )

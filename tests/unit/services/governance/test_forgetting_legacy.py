@@ -13,6 +13,7 @@ import pytest
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 from forgetful_memories import Forgetful
 
+from forgettable_looms import sealed_elsewhere
 from zaxy.errors import ForgottenError, KeyUnavailableError
 from zaxy.eventloom.event import Event
 from zaxy.eventloom.vault.cell import CIPHER_KEY
@@ -47,7 +48,7 @@ def seal(forgetful: Forgetful, text: str, cell_id: str) -> Event:
     (folder / LEGACY_VAULT).write_text(json.dumps(told))
     cell = {"v": 1, "alg": "AES-256-GCM", "cell_id": cell_id, "nonce": nonce.hex(), "content_address": address}
     payload = {CIPHER_KEY: {**cell, "ciphertext": ciphertext.hex()}}
-    return forgetful.tell("note.made", payload, sealed=False)
+    return sealed_elsewhere(forgetful.memory.loom, payload, event_type="note.made")
 
 
 def vault(forgetful: Forgetful) -> dict[str, Any]:

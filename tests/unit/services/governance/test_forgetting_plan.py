@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 from forgetful_memories import PERSON, Forgetful, new_canary
 
+from forgettable_looms import sealed_elsewhere
 from zaxy.errors import ForgottenError, InvalidInputError, KeyUnavailableError, NotFoundError
 from zaxy.eventloom.event import Draft
 from zaxy.eventloom.origin import Origin, SourceClass
@@ -111,7 +112,7 @@ def test_a_memory_in_the_clear_is_refused_with_what_can_be_done(forgetful: Forge
 
 def test_a_cell_of_version_three_whose_vault_is_not_here_is_refused_with_what_can_be_done(forgetful: Forgetful) -> None:
     cell = {"v": 1, "alg": "AES-256-GCM", "cell_id": "a" * 32, "nonce": "00", "ciphertext": "00"}
-    sealed = forgetful.tell("note.made", {"__zaxy_cipher": cell}, sealed=False)
+    sealed = sealed_elsewhere(forgetful.memory.loom, {"__zaxy_cipher": cell}, event_type="note.made")
 
     with pytest.raises(KeyUnavailableError, match="there is no key for it") as told:
         forgetful.memory.forgetting.plan(targets=[sealed])

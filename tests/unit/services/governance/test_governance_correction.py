@@ -11,11 +11,13 @@ from pathlib import Path
 import pytest
 from governed_memory import AGENT, HUMAN, STRANGER, GovernedMemory
 
+from zaxy import MemoryFabric
 from zaxy.errors import ForgottenError, InvalidInputError, NotFoundError
-from zaxy.eventloom.event import Event
+from zaxy.eventloom.event import SOURCE_KEY, Event
 from zaxy.eventloom.origin import Origin, SourceClass
 from zaxy.eventloom.vault.opening import Opener
 from zaxy.ids import EventRef
+from zaxy.services.governance.attribution import refuse_governed, refuse_governed_key
 from zaxy.services.recall.question import Filters
 from zaxy.vocabulary.governed import GATE_EVALUATED
 from zaxy.vocabulary.reading import SEALED, VIEW_KEY, EventReader
@@ -307,3 +309,45 @@ def test_a_corrected_list_holds_only_what_a_log_could_hold(governed: GovernedMem
         assert governed.memory.reader.view(correction).payload["tags"] == told
     assert len(governed.found("llama")) == 5
     assert governed.memory.catchup.catch_up()
+
+
+def test_no_event_that_came_before_stands_in_for_a_change(governed: GovernedMemory) -> None:
+    """A key that can be foretold would be taken first by whoever does not want the change."""
+    said = governed.say("ships in May")
+    web = governed.say("the port is 4242", origin=STRANGER)
+    changed = [governed.corrected(said, "ships in June", origin=HUMAN)]
+    changed.append(governed.rolled_back(changed[0], origin=HUMAN))
+    reviews = governed.memory.reviews
+    (endorsed,) = reviews.decide([web.citation], accept=True, reason="fits", actor="ann", origin=HUMAN)
+    proposal = governed.edit(said, "ships in July", confidence=0.1).proposal
+    assert proposal is not None
+    (review,) = reviews.decide([proposal.citation], accept=False, reason="no", actor="ann", origin=HUMAN)
+    changed += [endorsed.event, proposal, review.event]
+    assert [event.payload.get(SOURCE_KEY) for event in changed] == [None] * 5
+    assert len({event.event_type for event in changed}) == 5
+
+
+@pytest.mark.parametrize("key", ["memory.corrected:correction:1", "evolution.gate:1", "zaxy-forget:1:2"])
+def test_a_key_of_the_memorys_own_is_refused(key: str) -> None:
+    with pytest.raises(InvalidInputError, match="begins like those of the memory's own"):
+        refuse_governed_key(key)
+    refuse_governed_key("notes:memory.corrected")
+    refuse_governed_key(None)
+
+
+async def test_the_fabric_records_no_event_under_a_key_of_the_memorys_own(tmp_path: Path) -> None:
+    async with MemoryFabric(tmp_path / "loom", session_id="work") as fabric:
+        with pytest.raises(InvalidInputError, match="begins like those of the memory's own"):
+            await fabric.append("note.made", "robot", {}, key="memory.endorsed:1")
+        with pytest.raises(InvalidInputError, match="begins like those of the memory's own"):
+            await fabric.append_batch([{"event_type": "note.made", "actor": "robot", "key": "evolution.gate:1"}])
+        with pytest.raises(InvalidInputError, match="change the memory"):
+            await fabric.append("memory.invalidated", "robot", {"targets": ["eventloom://work/events/1"]})
+        assert not (tmp_path / "loom" / "work.jsonl").exists()
+
+
+@pytest.mark.parametrize("event_type", ["memory.reviewed.x", "memory.invalidated", "evolution.gate.evaluated.x.y"])
+def test_what_changes_memories_and_longer_types_that_begin_so_are_refused(event_type: str) -> None:
+    with pytest.raises(InvalidInputError, match="change the memory"):
+        refuse_governed(event_type)
+    refuse_governed("memory.reviewedness.x")

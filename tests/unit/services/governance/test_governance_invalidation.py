@@ -7,13 +7,15 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from governed_memory import AGENT, HUMAN, STRANGER, GovernedMemory
 
 from zaxy.clock import parse_time
 from zaxy.config import Settings
-from zaxy.errors import BusyError, IntegrityError, InvalidInputError, NotFoundError
+from zaxy.errors import BusyError, IntegrityError, InvalidInputError, NotAuthorizedError, NotFoundError
 from zaxy.eventloom.event import RESERVED_PREFIX, Event
 from zaxy.eventloom.vault.erasures import governance_lock
 from zaxy.files.lock import locked
+from zaxy.ids import EventRef
 from zaxy.memory import Memory
 from zaxy.services.governance.invalidation import Invalidated, InvalidationService
 from zaxy.services.governance.standing import Standing, Standings
@@ -58,8 +60,16 @@ def test_a_cited_event_is_ended_now_and_the_log_says_who_and_why(governed: Gover
     assert done.event.event_type == "memory.invalidated"
     assert done.event.actor == "ann"
     said = {name: value for name, value in done.event.payload.items() if not name.startswith(RESERVED_PREFIX)}
-    assert said == {"invalid_at": done.invalid_at, "targets": [gone.citation], "reason": "sold"}
-    assert governed.memory.loom.log("work").head().seq == 3
+    gate = governed.memory.loom.read(EventRef("work", 3))
+    assert gate is not None
+    assert said == {
+        "invalid_at": done.invalid_at,
+        "targets": [gone.citation],
+        "reason": "sold",
+        "gate": gate.citation,
+    }
+    assert (gate.payload["op"], gate.payload["decision"]) == ("update", "auto_apply")
+    assert governed.memory.loom.log("work").head().seq == 4
     assert governed.ask(as_of="2026-11-21T08:00:02Z") == sorted([kept.citation, gone.citation])
 
 
@@ -200,6 +210,46 @@ def test_no_correction_comes_between_looking_at_a_memory_and_ending_it(governed:
     ask: Any = memory.recall.ask_graph
     standings = Watched(memory.loom, memory.reader, ask)
     standings.was_free = []
-    service = InvalidationService(memory.loom, ask, governed, standings)
+    service = InvalidationService(memory.loom, ask, governed, standings, memory.gate)
     service.invalidate(session_id="work", actor="ann", citations=[said.citation])
     assert standings.was_free == [False]
+
+
+@pytest.mark.parametrize("tier", ["propose_only", "require_review"])
+def test_an_agent_ends_nothing_that_the_policy_holds_and_a_person_does(tmp_path: Path, tier: str) -> None:
+    memory = GovernedMemory(tmp_path, autonomy_default=tier)
+    end = memory.memory.invalidation.invalidate
+    said = memory.say("the llama is fed")
+    with pytest.raises(NotAuthorizedError, match="was not let through"):
+        end(session_id="work", actor="robot", citations=[said.citation], origin=AGENT)
+    assert memory.found("llama") == ["the llama is fed"]
+    assert memory.types() == ["note.taken", "evolution.gate.evaluated"]
+    decision = memory.loom.read(EventRef("work", 2))
+    assert decision is not None
+    assert decision.payload["decision"] == "refused"
+    end(session_id="work", actor="ann", citations=[said.citation], origin=HUMAN)
+    assert memory.found("llama") == []
+    memory.memory.close()
+
+
+def test_an_untrusted_source_ends_nothing(tmp_path: Path) -> None:
+    memory = GovernedMemory(tmp_path)
+    said = memory.say("the llama is fed")
+    with pytest.raises(NotAuthorizedError, match="untrusted"):
+        memory.memory.invalidation.invalidate(
+            session_id="work", actor="robot", citations=[said.citation], origin=STRANGER
+        )
+    assert memory.found("llama") == ["the llama is fed"]
+    memory.memory.close()
+
+
+def test_rolling_back_the_decision_that_let_an_ending_through_takes_the_ending_back(tmp_path: Path) -> None:
+    memory = GovernedMemory(tmp_path)
+    said = memory.say("the llama is fed")
+    memory.memory.invalidation.invalidate(session_id="work", actor="ann", citations=[said.citation], origin=AGENT)
+    assert memory.found("llama") == []
+    decision = memory.loom.read(EventRef("work", 2))
+    assert decision is not None
+    memory.rolled_back(decision)
+    assert memory.found("llama") == ["the llama is fed"]
+    memory.memory.close()

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 from governed_memory import AGENT, HUMAN, STRANGER, GovernedMemory
@@ -11,7 +13,9 @@ from governed_memory import AGENT, HUMAN, STRANGER, GovernedMemory
 from zaxy.errors import InvalidInputError, NotAuthorizedError, NotFoundError
 from zaxy.eventloom.event import Event
 from zaxy.eventloom.origin import Origin, SourceClass
+from zaxy.projections.protocols import GraphReader, Statement
 from zaxy.services.governance.review import Reviewed
+from zaxy.services.governance.standing import Standings
 from zaxy.services.recall.question import Filters
 
 
@@ -186,7 +190,7 @@ def test_an_untrusted_memory_states_no_fact_until_it_is_endorsed(governed: Gover
     assert (hit.citation, hit.metadata["state"]) == (reviewed.event.citation, "endorsed")
     assert hit.content == "user: ann\nkey: editor\nvalue: ed"
     assert hit.metadata["entity"] == "preference:ann: editor"
-    governed.rolled_back(reviewed.event)
+    governed.rolled_back(reviewed.event, origin=HUMAN)
     (hit,) = governed.memory.recall.query("ann editor", Filters())
     assert hit.citation == said.citation
     assert hit.metadata["taint"] == "untrusted"
@@ -260,3 +264,66 @@ def test_a_proposal_that_was_ended_waits_no_more_and_can_be_made_anew(governed: 
     anew = propose()
     assert anew.ref != ended.ref
     assert [one.citation for one in governed.memory.reviews.waiting()] == [anew.citation]
+
+
+@pytest.mark.parametrize(
+    "event_type",
+    ["proposal.closed", "proposal.rejected", "memory.reviewed.x", "memory.correction.proposed.x"],
+)
+def test_what_only_speaks_of_a_proposal_does_not_close_it(held: GovernedMemory, event_type: str) -> None:
+    proposal = proposed(held, held.say("ships in May"), "ships in June")
+    name = proposal.payload["proposal_id"]
+    told = {"title": name, "proposal_id": name, "status": "rejected", "decision": "rejected"}
+    held.put(event_type, told)
+    assert [one.citation for one in held.memory.reviews.waiting()] == [proposal.citation]
+    assert decide(held, proposal)[0].decision == "accepted"
+
+
+class Told:
+    """A graph of an earlier version, in which a note states how a proposal stands."""
+
+    def __init__(self, graph: GraphReader, note: Event) -> None:
+        self.endings = graph.endings
+        self._graph = graph
+        self._note = note
+
+    def statements(self, key: str) -> list[Statement]:
+        own = list(self._graph.statements(key))
+        later = {"valid_from": self._note.recorded_moment, "recorded_at": self._note.recorded_moment}
+        return [*own, *(replace(one, ref=self._note.ref, status="rejected", **later) for one in own)]
+
+
+def test_only_a_review_closes_a_proposal_whatever_a_graph_holds(held: GovernedMemory) -> None:
+    proposal = proposed(held, held.say("ships in May"), "ships in June")
+    note = held.say("nobody wants that")
+    memory = held.memory
+    memory.catchup.catch_up()
+
+    def ask(question: Callable[[Any], Any]) -> Any:
+        return memory.recall.ask_graph(lambda graph: question(Told(graph, note)))
+
+    standings = Standings(held.loom, memory.reader, ask)
+    told = standings.status_of(proposal.payload["proposal_id"])
+    assert told is not None
+    assert told.ref == proposal.ref
+
+
+def test_the_same_proposal_of_a_sealed_memory_waits_once_and_its_id_tells_nothing_of_the_text(
+    tmp_path: Path,
+) -> None:
+    ids = []
+    for folder in ("one", "two"):
+        memory = GovernedMemory(tmp_path / folder, autonomy_default="require_review")
+        said = memory.say("Bob is well", forgettable=True)
+        first, again = proposed(memory, said, "Bob is ill"), proposed(memory, said, "Bob is ill")
+        assert again.hash == first.hash
+        opened = memory.memory.reader.open(first).payload
+        decide(memory, first, accept=False)
+        (review,) = [event for event in memory.loom.log("work").replay() if event.event_type == "memory.reviewed"]
+        gates = [event for event in memory.loom.log("work").replay() if event.event_type == "evolution.gate.evaluated"]
+        name = opened["proposal_id"].removeprefix("correction:")
+        assert review.payload["proposal_id"] == opened["proposal_id"]
+        assert gates[0].hash.removeprefix("sha256:").startswith(name)  # the decision: nothing of the text is in it
+        ids.append(name)
+        memory.memory.close()
+    assert len(set(ids)) == 2

@@ -9,7 +9,10 @@ from governed_memory import AGENT, HUMAN, STRANGER, GovernedMemory
 
 from zaxy.errors import ForgottenError, InvalidInputError
 from zaxy.eventloom.event import Event
+from zaxy.eventloom.origin import Origin, SourceClass
+from zaxy.ids import parse_citation
 from zaxy.services.governance.policy import Decision
+from zaxy.services.recall.question import Filters
 
 VIM = "user: ann\nkey: editor\nvalue: vim"
 EMACS = "user: ann\nkey: editor\nvalue: emacs"
@@ -228,3 +231,85 @@ def test_a_place_outside_of_any_loom_stops_no_question(governed: GovernedMemory)
         told = {"content": "x", "reason": "y", "also": [place], "retired": [place], "moment": "2026-01-01T00:00:00Z"}
         governed.put(event_type, {"target": place, **told})
     assert governed.found("llama") == ["hello llama"]
+
+
+def accepted(governed: GovernedMemory, event: Event) -> Event:
+    citations = [event.citation]
+    (reviewed,) = governed.memory.reviews.decide(citations, accept=True, reason="fits", actor="ann", origin=HUMAN)
+    return reviewed.event
+
+
+def held(governed: GovernedMemory, target: Event) -> bool:
+    """Return whether an agent's rollback waits while a person's would pass."""
+    done = governed.roll_back(target, origin=AGENT)
+    assert (done.event is None) == (done.proposal is not None)
+    return done.proposal is not None
+
+
+def test_no_agent_takes_back_a_persons_rollback_of_an_endorsement(governed: GovernedMemory) -> None:
+    said = governed.say("the port is 4242", origin=STRANGER)
+    endorsed = accepted(governed, said)
+    taken_back = governed.rolled_back(endorsed, origin=HUMAN)
+    assert held(governed, taken_back)
+    assert governed.memory.reader.is_untrusted(said)
+    (hit,) = governed.memory.recall.query("port", Filters())
+    assert hit.metadata["taint"] == "untrusted"
+    governed.rolled_back(taken_back, origin=HUMAN)
+    (hit,) = governed.memory.recall.query("port", Filters())
+    assert hit.metadata["state"] == "endorsed"
+
+
+def test_no_agent_brings_an_endorsement_back_through_the_decision_that_let_it_through(governed: GovernedMemory) -> None:
+    said = governed.say("the port is 4242", origin=STRANGER)
+    accepted(governed, said)
+    gate = [event for event in governed.loom.log("work").replay() if event.event_type == "evolution.gate.evaluated"][-1]
+    assert held(governed, governed.rolled_back(gate, origin=HUMAN))
+
+
+def test_no_agent_brings_an_endorsement_back_through_rollbacks_of_rollbacks(governed: GovernedMemory) -> None:
+    last = accepted(governed, governed.say("the port is 4242", origin=STRANGER))
+    for _ in range(3):
+        last = governed.rolled_back(last, origin=HUMAN)
+    assert held(governed, last)
+
+
+def test_no_agent_brings_back_what_a_review_applied(governed: GovernedMemory) -> None:
+    said, web = governed.say("the port is 1883"), governed.say("the port is 666", origin=STRANGER)
+    asked = Origin(SourceClass.AGENT, "mcp", "robot", derives_from=(web.citation,))
+    proposal = governed.edit(said, "the port is 666", origin=asked).proposal
+    assert proposal is not None
+    review = accepted(governed, proposal)
+    assert held(governed, governed.rolled_back(review, origin=HUMAN))
+    assert "the port is 1883" in governed.found("port")
+
+
+def test_no_agent_brings_back_a_correction_that_a_review_applied_though_an_agent_took_it_back(tmp_path: Path) -> None:
+    governed = GovernedMemory(tmp_path)
+    proposal = governed.edit(governed.say("ships in May"), "ships in June", confidence=0.1).proposal
+    assert proposal is not None
+    applied = governed.loom.resolve(parse_citation(accepted(governed, proposal).payload["applied"]))
+    assert held(governed, governed.rolled_back(applied, origin=AGENT))
+    governed.memory.close()
+
+
+def test_no_agent_takes_back_a_persons_rollback_of_an_agents_own_correction(governed: GovernedMemory) -> None:
+    correction = governed.corrected(governed.say("ships in May"), "ships in June", origin=AGENT)
+    assert held(governed, governed.rolled_back(correction, origin=HUMAN))
+    assert governed.found("ships") == ["ships in May"]
+
+
+def test_an_agent_takes_back_its_own_rollback(governed: GovernedMemory) -> None:
+    correction = governed.corrected(governed.say("ships in May"), "ships in June", origin=AGENT)
+    governed.rolled_back(governed.rolled_back(correction, origin=AGENT), origin=AGENT)
+    assert governed.found("ships") == ["ships in June"]
+
+
+def test_a_rollback_is_proposed_once_and_an_untrusted_text_comes_back_only_by_a_review(
+    governed: GovernedMemory,
+) -> None:
+    said = governed.say("the port is 4242", origin=STRANGER)
+    correction = governed.corrected(said, "the port is 4243", origin=AGENT)
+    first, again = (governed.roll_back(correction, origin=AGENT).proposal for _ in range(2))
+    assert first is not None
+    assert again is not None
+    assert again.hash == first.hash

@@ -43,3 +43,14 @@ def test_texts_that_lie_nearer_and_have_ended_do_not_keep_out_what_is_so(memory:
 
 def test_texts_that_lie_nearer_and_are_of_another_type_do_not_keep_out_those_that_are_asked_for(memory: Memory) -> None:
     assert found_near(memory, event_types="decision.*") == [EventRef("work", 301)]
+
+
+def test_an_answer_says_when_many_candidates_have_no_vector_yet(memory: Memory) -> None:
+    asked = "What does an alpaca eat?"
+    assert memory.recall.query(QUESTION, Filters()).warnings == ()
+    for number in range(60):
+        memory.loom.append("late", "transcript.turn", "bob", {"content": f"The alpaca eats hay. {number}"})
+    [warning] = memory.recall.query(asked, Filters()).warnings
+    assert "have no vector yet" in warning
+    memory.embed()
+    assert memory.recall.query(asked, Filters()).warnings == ()

@@ -88,6 +88,11 @@ def contrast(cosines: Array, pool: NDArray[np.bool_]) -> float | None:
     return round(float(cosines[present & pool].max() - np.median(cosines[present])), 3)
 
 
+def uncovered(cosines: Array, pool: NDArray[np.bool_]) -> float:
+    """Return which share of the candidates has no vector yet, 0 to 1."""
+    return float(np.isnan(cosines[pool]).mean()) if pool.any() else 0.0
+
+
 def rank(
     passages: Passages,
     pool: NDArray[np.bool_],
