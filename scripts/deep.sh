@@ -1,6 +1,6 @@
 #!/bin/sh
 # The promises of docs/trust.md with their full numbers: every test in tests/trust, all cases of each. `make deep` runs
-# it; it takes up to 45 minutes on two cores. What is added to the command line goes to pytest: scripts/deep.sh -k crash
+# it; it takes more than an hour on two cores. What is added to the command line goes to pytest: scripts/deep.sh -k crash
 #
 # It uses strace to let system calls fail, and installs it with apt-get where it is missing and that is possible.
 # Where it is not, the tests say so in their figures and use functions in place of those of os.
