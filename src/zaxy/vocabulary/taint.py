@@ -47,20 +47,22 @@ class Taint:
             return self._is_own(event)
         seen = {(event.ref, event.hash)}
         waiting = [event]
-        told = False
+        told, all_there = False, True
         while waiting and not told:
             one = waiting.pop()
             known = self._known.get((one.ref, one.hash))
             told = self._is_own(one) if known is None else known
             for cited in self._sources(one) if known is None and not told else ():
                 source = self._find(cited)
+                all_there = all_there and source is not None
                 if source is not None and (source.ref, source.hash) not in seen:
                     seen.add((source.ref, source.hash))
                     waiting.append(source)
             told = told or len(seen) > MAX_SOURCES
-        if len(self._known) >= _MAX_KNOWN:
-            self._known.clear()
-        self._known[event.ref, event.hash] = told
+        if told or all_there:  # what is cited and not there yet may still bring a label
+            if len(self._known) >= _MAX_KNOWN:
+                self._known.clear()
+            self._known[event.ref, event.hash] = told
         return told
 
     def trust(self, event: Event) -> int:

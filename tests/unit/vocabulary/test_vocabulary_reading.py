@@ -283,6 +283,14 @@ def test_a_taint_is_inherited_through_any_number_of_steps_and_cycles_have_an_end
     assert not shelf.reader.is_untrusted(other)
 
 
+def test_a_source_that_is_recorded_only_after_it_was_cited_still_brings_its_label(shelf: Shelf) -> None:
+    ahead = Origin(SourceClass.DERIVED, derives_from=("eventloom://work/events/2",)).member()
+    early = shelf.put("note.taken", {"content": "x", ORIGIN_KEY: ahead})
+    assert not shelf.reader.is_untrusted(early)
+    shelf.put("note.taken", {"content": "x", ORIGIN_KEY: Origin(untrusted=True).member()})
+    assert shelf.reader.is_untrusted(early)
+
+
 def test_a_forgetting_erases_and_keeps_what_was_replaced_from_coming_back(shelf: Shelf) -> None:
     old = shelf.put("note.taken", {"content": "in April"})
     first = shelf.put("note.taken", {"content": "in May"})
