@@ -37,7 +37,7 @@ class GovernedMemory:
         Args:
             events: How many events that were, about.
         """
-        raise NotImplementedError
+        raise NotImplementedError  # MemoryFabric has what runs in the background; this class is only a part of it
 
     async def _run(self, call: Callable[..., ResultT], *arguments: Any, **named: Any) -> ResultT:
         return await asyncio.to_thread(partial(call, *arguments, **named))
