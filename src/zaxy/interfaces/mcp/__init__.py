@@ -1,1 +1,1 @@
-"""The memory as tools of the Model Context Protocol. Only `zaxy.interfaces.mcp.server` and below import the SDK."""
+"""The calls as tools of the Model Context Protocol. Only this room imports the SDK."""

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import logging
 import signal
 import sys
@@ -26,13 +25,13 @@ from zaxy import __version__
 from zaxy.config import Settings
 from zaxy.errors import ZaxyError
 from zaxy.fabric import MemoryFabric
-from zaxy.interfaces.mcp.arguments import ArgumentChecker, Arguments, authorize, require_authorization, shown
-from zaxy.interfaces.mcp.tool import Call, Tool
-from zaxy.interfaces.mcp.tools import INSTRUCTIONS, TOOLS
+from zaxy.interfaces.calls.arguments import Arguments, shown
+from zaxy.interfaces.calls.caller import Caller
+from zaxy.interfaces.calls.runner import CallRunner
+from zaxy.interfaces.calls.tool import Tool
+from zaxy.interfaces.calls.tools import INSTRUCTIONS, TOOLS
 from zaxy.interfaces.mcp.transport import LineTransport, standard_descriptors
 from zaxy.interfaces.serialize import dump, error_json
-
-logger = logging.getLogger("zaxy.mcp")
 
 _LONGEST_CLIENT_NAME = 200
 _ENDING_SIGNALS = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP)
@@ -78,7 +77,7 @@ async def _stop_on_signal(transport: LineTransport) -> None:
 
 
 class ToolCalls:
-    """Runs the tools on a memory; a call that has begun is finished, whether or not its client waits for it.
+    """Runs tools for MCP clients; a call that has begun is finished, whether or not its client waits for it.
 
     Args:
         memory: What the tools work on.
@@ -87,10 +86,7 @@ class ToolCalls:
     """
 
     def __init__(self, memory: MemoryFabric, admin_token: str | None = None, tools: Sequence[Tool] = TOOLS) -> None:
-        self._memory = memory
-        self._admin_token = admin_token
-        self._tools = {tool.name: (tool, ArgumentChecker(tool.name, tool.takes)) for tool in tools}
-        self._under_way: set[asyncio.Task[CallToolResult]] = set()
+        self._runner = CallRunner(memory, admin_token, tools)
 
     async def call(self, name: str, arguments: Arguments, client: str = "") -> CallToolResult:
         """Run a tool. Whatever goes wrong in it is a result that says so.
@@ -103,33 +99,18 @@ class ToolCalls:
         Raises:
             MCPError: There is no such tool.
         """
-        if name not in self._tools:
-            raise MCPError(INVALID_PARAMS, f"Unknown tool: {shown(name)}; there are {', '.join(self._tools)}")
-        task = asyncio.create_task(self._run(*self._tools[name], arguments, client))
-        self._under_way.add(task)
-        task.add_done_callback(self._under_way.discard)
-        return await asyncio.shield(task)
+        known = [tool.name for tool in self._runner.tools]
+        if name not in known:
+            raise MCPError(INVALID_PARAMS, f"Unknown tool: {shown(name)}; there are {', '.join(known)}")
+        try:
+            reply = await self._runner.run(name, arguments, Caller(client=client))
+        except ZaxyError as error:
+            return _failure(error)
+        return CallToolResult(content=[TextContent(type="text", text=reply.text)], structured_content=reply.structured)
 
     async def finish(self) -> None:
         """Wait for the calls that are under way."""
-        while self._under_way:
-            await asyncio.wait(self._under_way)
-
-    async def _run(self, tool: Tool, checker: ArgumentChecker, arguments: Arguments, client: str) -> CallToolResult:
-        try:
-            checker.check(arguments)
-            if tool.is_irreversible:
-                require_authorization(tool.name, arguments, self._admin_token)
-            elif tool.is_guarded:
-                authorize(arguments, self._admin_token)
-            reply = await tool.run(Call(self._memory, arguments, client, self._admin_token))
-        except ZaxyError as error:
-            return _failure(error)
-        except Exception as error:  # a defect must cost one call, not the server
-            logger.exception("%s failed", tool.name)
-            told = f"{tool.name} failed in an unforeseen way ({type(error).__name__})"
-            return _failure(ZaxyError(told, remedy="the server's standard error says more"))
-        return CallToolResult(content=[TextContent(type="text", text=reply.text)], structured_content=reply.structured)
+        await self._runner.finish()
 
 
 def _failure(error: ZaxyError) -> CallToolResult:

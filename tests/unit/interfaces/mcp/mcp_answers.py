@@ -8,8 +8,8 @@ from typing import Any
 
 from jsonschema import Draft202012Validator
 
+from zaxy.interfaces.calls.tools import TOOLS
 from zaxy.interfaces.mcp.server import ToolCalls
-from zaxy.interfaces.mcp.tools import TOOLS
 
 GIVES = {tool.name: tool.gives for tool in TOOLS}
 

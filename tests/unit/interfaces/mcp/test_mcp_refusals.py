@@ -12,8 +12,8 @@ from mcp.shared.exceptions import MCPError
 from mcp_answers import answer, error
 
 from zaxy import MemoryFabric
+from zaxy.interfaces.calls.tools import TOOLS
 from zaxy.interfaces.mcp.server import ToolCalls
-from zaxy.interfaces.mcp.tools import TOOLS
 
 NOTE = {"event_type": "note.made", "actor": "ann", "payload": {"content": "the piano"}}
 TOKEN = "correct horse battery staple"

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 from jsonschema import Draft202012Validator
 
-from zaxy.interfaces.mcp.tools import INSTRUCTIONS, TOOLS, Tool
+from zaxy.interfaces.calls.tools import INSTRUCTIONS, TOOLS, Tool
 
 
 @pytest.fixture(params=TOOLS, ids=lambda tool: tool.name)

@@ -11,8 +11,8 @@ import pytest
 from mcp_answers import answer, text_of
 
 from zaxy import EventLog, MemoryFabric
+from zaxy.interfaces.calls.text import fold
 from zaxy.interfaces.mcp.server import ToolCalls
-from zaxy.interfaces.mcp.text import fold
 
 
 @pytest.fixture

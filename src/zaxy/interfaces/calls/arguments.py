@@ -9,7 +9,7 @@ from typing import Any, Final
 from jsonschema import Draft202012Validator  # type: ignore[import-untyped]  # the package ships no types
 
 from zaxy.errors import InvalidInputError, NotAuthorizedError
-from zaxy.interfaces.mcp.schemas import Schema
+from zaxy.interfaces.calls.schemas import Schema
 
 Arguments = Mapping[str, Any]
 

@@ -9,12 +9,12 @@ from typing import Any, Final
 from zaxy.errors import InvalidInputError, LogDamagedError
 from zaxy.eventloom.event import RESERVED_PREFIX, Draft, Event
 from zaxy.ids import check_session_id
-from zaxy.interfaces.mcp import schemas
-from zaxy.interfaces.mcp.arguments import Arguments, whole
-from zaxy.interfaces.mcp.governance_tools import GOVERNANCE_TOOLS
-from zaxy.interfaces.mcp.schemas import DATA_NOTICE, MOST_EVENTS
-from zaxy.interfaces.mcp.text import answer_text, appended_text, invalidated_text, packet_text, replay_text
-from zaxy.interfaces.mcp.tool import Call, Reply, Tool
+from zaxy.interfaces.calls import schemas
+from zaxy.interfaces.calls.arguments import Arguments, whole
+from zaxy.interfaces.calls.governance_tools import GOVERNANCE_TOOLS
+from zaxy.interfaces.calls.schemas import DATA_NOTICE, MOST_EVENTS
+from zaxy.interfaces.calls.text import answer_text, appended_text, invalidated_text, packet_text, replay_text
+from zaxy.interfaces.calls.tool import Call, Reply, Tool
 from zaxy.interfaces.serialize import dump, to_json
 from zaxy.memory import Memory
 from zaxy.services.governance.attribution import checked_sources, refuse_governed

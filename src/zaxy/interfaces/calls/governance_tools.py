@@ -8,11 +8,11 @@ from typing import Any, Final
 from zaxy.errors import InvalidInputError, NotFoundError
 from zaxy.eventloom.event import Event
 from zaxy.ids import parse_citation
-from zaxy.interfaces.mcp import governance_schemas as schemas
-from zaxy.interfaces.mcp import governance_text as texts
-from zaxy.interfaces.mcp.arguments import Arguments, require_authorization, whole
-from zaxy.interfaces.mcp.schemas import DATA_NOTICE
-from zaxy.interfaces.mcp.tool import Call, Reply, Tool
+from zaxy.interfaces.calls import governance_schemas as schemas
+from zaxy.interfaces.calls import governance_text as texts
+from zaxy.interfaces.calls.arguments import Arguments, require_authorization, whole
+from zaxy.interfaces.calls.schemas import DATA_NOTICE
+from zaxy.interfaces.calls.tool import Call, Reply, Tool
 from zaxy.interfaces.serialize import forgotten_json, to_json
 from zaxy.memory import Memory
 from zaxy.services.governance.attribution import checked_sources

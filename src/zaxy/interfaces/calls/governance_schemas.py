@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Final
 
-from zaxy.interfaces.mcp.schemas import (
+from zaxy.interfaces.calls.schemas import (
     ADMIN_TOKEN,
     CITATION,
     NOTICE,

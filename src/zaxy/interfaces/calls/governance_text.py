@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
-from zaxy.interfaces.mcp.schemas import DATA_NOTICE
-from zaxy.interfaces.mcp.text import fold
+from zaxy.interfaces.calls.schemas import DATA_NOTICE
+from zaxy.interfaces.calls.text import fold
 from zaxy.services.governance.conflicts import Conflict
 from zaxy.services.governance.correction import Corrected
 from zaxy.services.governance.forgetting_plan import Plan

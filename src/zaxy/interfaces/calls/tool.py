@@ -9,14 +9,12 @@ from typing import Any, TypeVar
 
 from zaxy.eventloom.origin import Origin, SourceClass
 from zaxy.fabric import MemoryFabric
-from zaxy.interfaces.mcp.arguments import Arguments, is_authorized
-from zaxy.interfaces.mcp.schemas import Schema
+from zaxy.interfaces.calls.arguments import Arguments, is_authorized
+from zaxy.interfaces.calls.caller import LOCAL, Caller
+from zaxy.interfaces.calls.schemas import Schema
 from zaxy.memory import Memory
 
 ResultT = TypeVar("ResultT")
-
-VIA = "mcp"
-"""How an origin names this interface."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,23 +24,23 @@ class Call:
     Attributes:
         fabric: The memory.
         arguments: What the client gave, checked against what the tool takes.
-        client: Who the client says it is, empty when it says nothing.
+        caller: Who asks.
         admin_token: The server's admin token, if it has one.
     """
 
     fabric: MemoryFabric
     arguments: Arguments
-    client: str = ""
+    caller: Caller = LOCAL
     admin_token: str | None = None
 
     @property
     def is_admin(self) -> bool:
-        """Whether the call presents the admin token of a server that has one."""
-        return is_authorized(self.arguments, self.admin_token)
+        """Whether the caller is one, or the call presents the admin token of a server that has one."""
+        return self.caller.is_admin or is_authorized(self.arguments, self.admin_token)
 
     def origin(self, *, derives_from: tuple[str, ...] = (), untrusted: bool = False) -> Origin:
         """Return where what the call records comes from."""
-        return Origin(SourceClass.AGENT, VIA, self.client, derives_from, untrusted)
+        return Origin(SourceClass.AGENT, self.caller.via, self.caller.client, derives_from, untrusted)
 
     async def change(self, work: Callable[[Memory], ResultT], events: int = 2) -> ResultT:
         """Return what a function makes of the memory, as `run`; the stores take in what it recorded afterwards.

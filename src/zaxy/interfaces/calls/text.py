@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from typing import Final
 
 from zaxy.eventloom.event import Event
-from zaxy.interfaces.mcp.schemas import DATA_NOTICE
+from zaxy.interfaces.calls.schemas import DATA_NOTICE
 from zaxy.services.governance.invalidation import Invalidated
 from zaxy.services.operations.inspection import summarize
 from zaxy.services.recall.checkout_text import marks

@@ -1,0 +1,34 @@
+"""Who calls: what a server knows about the sender of one request."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Final
+
+
+@dataclass(frozen=True, slots=True)
+class Caller:
+    """The sender of a request, as far as the server checked.
+
+    Attributes:
+        identity: Who it is: ``local`` on a pipe or a loopback address, else what its credentials prove.
+        sessions: The sessions that it may touch, ids without globs; None lets it touch all of them.
+        is_admin: Whether its credentials let it make guarded calls without the argument ``admin_token``.
+        via: How an origin names the interface: ``mcp`` or ``http``.
+        client: What the client says it is, empty when it says nothing; nothing is decided by it.
+    """
+
+    identity: str = "local"
+    sessions: tuple[str, ...] | None = None
+    is_admin: bool = False
+    via: str = "mcp"
+    client: str = ""
+
+    @property
+    def session_id(self) -> str | None:
+        """The session that its writes mean when they name none; None for the server's own."""
+        return None if self.sessions is None else self.sessions[0]
+
+
+LOCAL: Final = Caller()
+"""A caller on standard input: whoever started the server."""
