@@ -8,9 +8,41 @@ from __future__ import annotations
 import json
 import os
 from pathlib import Path
+from typing import Final
 
 import pytest
 from trust_scale import Figure, Scale
+
+_LONGEST_FIRST: Final = (
+    "test_after_any_cut_of_the_power_what_was_acknowledged_is_there_and_the_log_goes_on",
+    "test_nothing_is_left_in_stores_and_answers_wherever_a_process_was_killed",
+    "test_a_bit_that_is_flipped_anywhere_is_found_in_its_event_and_the_others_can_be_read",
+    "test_a_log_that_is_cut_short_anywhere_is_torn_or_damaged_as_far_as_anything_tells",
+    "test_writers_that_are_killed_at_random_lose_nothing_that_they_acknowledged",
+    "test_what_writes_may_fail_or_die_at_any_of_its_system_calls",
+    "test_four_signers_that_are_killed_leave_one_history",
+    "test_projections_fed_bit_by_bit_have_the_digest_of_those_built_at_once_in_random_histories",
+    "test_a_rebuild_gives_the_same_digest_whatever_the_stores_were_before",
+    "test_stores_that_another_process_writes_meanwhile_are_never_set_aside",
+    "test_nothing_is_left_of_a_forgotten_note_wherever_the_process_was_killed",
+    "test_order_and_validity_are_right_in_random_histories_under_a_jumping_clock",
+    "test_a_line_without_end_is_damage_and_is_read_in_bounded_time_and_memory",
+    "test_a_write_that_says_it_took_bytes_and_did_not_is_never_acknowledged",
+    "test_stores_on_disk_fed_bit_by_bit_have_the_digest_of_rebuilt_ones_in_random_histories",
+    "test_eight_processes_make_one_dense_chain",
+    "test_recall_from_the_stores_on_disk_gives_what_was_so_and_was_known_in_random_histories",
+    "test_a_flipped_bit_is_found_without_the_side_index_too",
+    "test_no_session_id_leads_out_of_the_loom",
+)
+"""What takes a minute or more in full: one that began last would keep all other cores waiting."""
+
+
+@pytest.hookimpl(trylast=True)
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """In a full run let the longest tests begin first."""
+    if os.environ.get("ZAXY_TRUST") == "full":
+        ranks = {name: rank for rank, name in enumerate(_LONGEST_FIRST)}
+        items.sort(key=lambda item: ranks.get(item.name.partition("[")[0], len(ranks)))
 
 
 @pytest.fixture(scope="session")

@@ -123,6 +123,7 @@ class Watch:
 def operations(loom: Eventloom, memory: Memory, name: str) -> tuple[Callable[[], Any], ...]:
     """Return everything that takes the name of a session."""
     ref = EventRef(name, 1)
+    mine = loom.append("mine", "note.taken", "ann")  # one that nothing ended yet: all that ended it would be read again
     return (
         lambda: loom.append(name, "note.taken", "ann", {"text": "said"}),
         lambda: loom.commit(name, [Draft("note.taken", "ann")]),
@@ -140,7 +141,7 @@ def operations(loom: Eventloom, memory: Memory, name: str) -> tuple[Callable[[],
         lambda: memory.invalidation.invalidate(
             session_id="mine", actor="ann", citations=[f"eventloom://{name}/events/1"]
         ),
-        lambda: memory.invalidation.invalidate(session_id=name, actor="ann", citations=["eventloom://mine/events/1"]),
+        lambda: memory.invalidation.invalidate(session_id=name, actor="ann", citations=[mine.citation]),
         lambda: load_settings(session_id=name, environment={}, folder=loom.path),
         lambda: loom.append("mine", "memory.invalidated", "ann", {"targets": [f"eventloom://{name}/events/1"]}),
     )

@@ -147,7 +147,7 @@ def lived(chance: Random, life: Life, recovery: Recovery) -> Life:
         if cut:
             moment = life.moment(chance)
             left = after_cut(moment, chance)
-            recovery.check(left, life, moment, chance)
+            recovery.check(left, life, moment.acknowledged, is_read=chance.random() < 0.5)
             life.go_on_after(left, moment.acknowledged, recovery.torn)
         for _ in range(chance.randint(1, 5)):
             life.step(chance)
@@ -171,22 +171,22 @@ class Recovery:
         self.torn = b""
         self.log = EventLog(folder / LOG)  # only reads, and keeps nothing between two calls
 
-    def check(self, left: Left, life: Life, moment: Moment, chance: Random) -> str:
+    def check(self, left: Left, life: Life, acknowledged_events: int, *, is_read: bool) -> str:
         """Recover a log as a new process does, and check that all is well.
 
         Args:
             left: What the cut left.
             life: The life that was cut.
-            moment: When it was cut.
-            chance: Decides whether somebody reads before anybody repairs.
+            acknowledged_events: How many events were acknowledged by then.
+            is_read: Whether somebody reads before anybody repairs.
 
         Returns:
             What was recovered from.
         """
-        acknowledged = life.lines[: moment.acknowledged]
+        acknowledged = life.lines[:acknowledged_events]
         clear(str(self.folder))
         put(self.folder, left)
-        if chance.random() < 0.5:
+        if is_read:
             self._look(len(acknowledged))
         with EventLog(self.folder / LOG) as log:
             event = log.append("note.taken", "bob")
