@@ -15,7 +15,9 @@ from typing import Final
 
 from zaxy.errors import InvalidInputError
 from zaxy.ids import check_session_id
+from zaxy.serving_settings import ServingSettings, load_serving
 from zaxy.setting_values import choice, flag, number, pairs, secret, share
+from zaxy.telemetry_settings import TelemetrySettings, load_telemetry
 
 LOCAL_PROFILE: Final = ".env.local"
 DEFAULT_LOOM: Final = ".eventloom"
@@ -146,6 +148,8 @@ class Settings:
         embedding: Where vectors come from.
         reranker: What looks at the first hits once more.
         evolution: How far the memory may change itself.
+        telemetry: What is told to operators, and where to.
+        serving: How the memory is served to others.
     """
 
     eventloom_path: Path = Path(DEFAULT_LOOM)
@@ -158,7 +162,7 @@ class Settings:
     fsync: str = "always"
     max_event_bytes: int = 1024 * 1024
     search_language: str = "english"
-    admin_token: str | None = None
+    admin_token: str | None = field(default=None, repr=False)
     state_path: Path | None = None
     checkpoint_events: int = 1_000
     checkpoint_seconds: int = 300
@@ -168,6 +172,8 @@ class Settings:
     embedding: EmbeddingSettings = EmbeddingSettings()
     reranker: RerankerSettings = RerankerSettings()
     evolution: EvolutionSettings = field(default_factory=EvolutionSettings)
+    telemetry: TelemetrySettings = field(default_factory=TelemetrySettings)
+    serving: ServingSettings = field(default_factory=ServingSettings)
 
     @property
     def embedded_graph_path(self) -> Path:
@@ -214,7 +220,7 @@ def load_settings(
     here = folder or Path.cwd()
     base = folder or project_folder(here)
     profile = _read_profile(base)
-    set_outside = {name: value for name, value in outside.items() if value != ""}
+    set_outside = variables(outside)
     values = {**profile, **set_outside}
     given = eventloom_path if eventloom_path is not None else values.get("EVENTLOOM_PATH", DEFAULT_LOOM)
     if not str(given).strip():
@@ -236,7 +242,7 @@ def load_settings(
         fsync=choice(values, "EVENTLOOM_FSYNC", "always", FSYNC_POLICIES),
         max_event_bytes=number(values, "EVENTLOOM_MAX_EVENT_BYTES", 1024 * 1024, low=1_024, high=32 * 1024 * 1024),
         search_language=values.get("SEARCH_LANGUAGE", "english").lower(),
-        admin_token=secret(values, "MCP_ADMIN_TOKEN"),
+        admin_token=secret(set_outside, "MCP_ADMIN_TOKEN"),
         state_path=state_folder(outside),
         checkpoint_events=number(values, "EVENTLOOM_CHECKPOINT_EVENTS", 1_000, low=0, high=10_000_000),
         checkpoint_seconds=number(values, "EVENTLOOM_CHECKPOINT_SECONDS", 300, low=0, high=31_536_000),
@@ -246,7 +252,19 @@ def load_settings(
         embedding=_embedding(set_outside),
         reranker=_reranker(set_outside),
         evolution=_evolution(set_outside),
+        serving=load_serving(set_outside, here),
+        telemetry=load_telemetry(set_outside),
     )
+
+
+def variables(environment: Mapping[str, str] | None = None) -> dict[str, str]:
+    """Return the environment variables that are set; an empty one counts as unset.
+
+    Args:
+        environment: Instead of the process environment.
+    """
+    outside = os.environ if environment is None else environment
+    return {name: value for name, value in outside.items() if value != ""}
 
 
 def _embedding(values: Mapping[str, str]) -> EmbeddingSettings:

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import http.client
 import json
+import threading
 import time
 import urllib.error
 import urllib.request
 from collections.abc import Mapping
+from concurrent.futures import Future
 from typing import Any, Final
 from urllib.parse import urlsplit
 
@@ -83,7 +85,33 @@ class Endpoint:
         Raises:
             EndpointError: It did not come in time, it is a refusal, or it is no JSON.
         """
-        data = json.dumps(body).encode("ascii")
+        return self._asked(json.dumps(body).encode("ascii"), timeout_seconds)
+
+    def get(self, timeout_seconds: float) -> Any:
+        """Return what is there. Errors as `post`."""
+        return self._asked(None, timeout_seconds)
+
+    def _asked(self, data: bytes | None, timeout_seconds: float) -> Any:
+        asking: Future[Any] = Future()
+
+        def ask() -> None:
+            try:
+                asking.set_result(self._ask(data, timeout_seconds))
+            except BaseException as error:
+                asking.set_exception(error)
+
+        # in a thread, because neither looking up a name nor a server that sends a byte now and then keeps a time limit
+        threading.Thread(target=ask, name="zaxy-endpoint", daemon=True).start()
+        try:
+            return asking.result(timeout_seconds)
+        except TimeoutError as error:
+            raise self._late(timeout_seconds) from error
+
+    def _late(self, timeout_seconds: float) -> EndpointError:
+        told = f"the server at {self.url} cannot be reached: no answer within {timeout_seconds:g} seconds"
+        return EndpointError(told, remedy="check that it runs", try_again=True)
+
+    def _ask(self, data: bytes | None, timeout_seconds: float) -> Any:
         request = urllib.request.Request(self.url, data, self._headers)  # noqa: S310  # http or https, checked
         deadline = time.monotonic() + timeout_seconds
         try:
@@ -95,11 +123,10 @@ class Endpoint:
         except (ValueError, RecursionError) as error:
             raise EndpointError(f"the server at {self.url} did not answer in JSON") from error
         except (OSError, http.client.HTTPException) as error:
-            late = time.monotonic() >= deadline or isinstance(getattr(error, "reason", error), TimeoutError)
-            told = f"no answer within {timeout_seconds:g} seconds" if late else str(error) or repr(error)
-            raise EndpointError(
-                f"the server at {self.url} cannot be reached: {told}", remedy="check that it runs", try_again=True
-            ) from error
+            if time.monotonic() >= deadline or isinstance(getattr(error, "reason", error), TimeoutError):
+                raise self._late(timeout_seconds) from error
+            told = f"the server at {self.url} cannot be reached: {str(error) or repr(error)}"
+            raise EndpointError(told, remedy="check that it runs", try_again=True) from error
 
     def _refused(self, error: urllib.error.HTTPError) -> EndpointError:
         message = f"the server at {self.url} answered {error.code} {error.reason}"

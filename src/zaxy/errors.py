@@ -143,3 +143,27 @@ class NotAuthorizedError(ZaxyError, PermissionError):
 
     code = "not_authorized"
     exit_code = 2
+
+
+class NotAuthenticatedError(ZaxyError, PermissionError):
+    """Raised when a request does not say who sends it in a way that can be believed."""
+
+    code = "not_authenticated"
+    exit_code = 2
+
+
+class RateLimitedError(UnavailableError):
+    """Raised when somebody asks more often than is allowed.
+
+    Args:
+        message: What was asked too often.
+        retry_after_seconds: After how long it is allowed again.
+        remedy: What to do next.
+    """
+
+    code = "rate_limited"
+    retryable = True
+
+    def __init__(self, message: str, *, retry_after_seconds: int, remedy: str = "") -> None:
+        super().__init__(message, remedy=remedy)
+        self.retry_after_seconds = retry_after_seconds

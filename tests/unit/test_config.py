@@ -74,13 +74,14 @@ def test_the_graph_of_the_profile_is_not_taken_for_a_loom_that_the_environment_n
 
 def test_a_secret_is_read_from_its_variable_or_from_the_file_that_its_twin_names(tmp_path: Path) -> None:
     (tmp_path / "token").write_text(" s3cret\n", encoding="utf-8")
-    (tmp_path / "empty").write_text("\n", encoding="utf-8")
+    (tmp_path / "token").chmod(0o600)
     assert load(tmp_path).admin_token is None
     assert load(tmp_path, MCP_ADMIN_TOKEN="direct").admin_token == "direct"
     assert load(tmp_path, MCP_ADMIN_TOKEN_FILE=str(tmp_path / "token")).admin_token == "s3cret"
     both = load(tmp_path, MCP_ADMIN_TOKEN="direct", MCP_ADMIN_TOKEN_FILE=str(tmp_path / "token"))
     assert both.admin_token == "direct"
     (tmp_path / "binary").write_bytes(b"\xff\xfe")
+    (tmp_path / "binary").chmod(0o600)
     for name in ("missing", ".", "binary"):
         with pytest.raises(NotFoundError, match="MCP_ADMIN_TOKEN_FILE"):
             load(tmp_path, MCP_ADMIN_TOKEN_FILE=str(tmp_path / name))
@@ -88,7 +89,8 @@ def test_a_secret_is_read_from_its_variable_or_from_the_file_that_its_twin_names
 
 def test_a_token_file_that_is_empty_does_not_switch_the_token_off(tmp_path: Path) -> None:
     (tmp_path / "empty").write_text("\n", encoding="utf-8")
-    with pytest.raises(ZaxyError):
+    (tmp_path / "empty").chmod(0o600)
+    with pytest.raises(ZaxyError, match="empty"):
         load(tmp_path, MCP_ADMIN_TOKEN_FILE=str(tmp_path / "empty"))
 
 

@@ -178,6 +178,7 @@ def test_settings_that_cannot_be_used_are_refused_by_name(settings: EmbeddingSet
 
 def test_the_environment_says_where_vectors_come_from_and_a_projects_own_file_never_does(tmp_path: Path) -> None:
     (tmp_path / "key").write_text("from-file\n", encoding="utf-8")
+    (tmp_path / "key").chmod(0o600)
     told = {
         "EMBEDDING_PROVIDER": "openai",
         "EMBEDDING_DIMENSION": "256",
