@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from types import TracebackType
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from zaxy.clock import Clock
 from zaxy.config import Settings, load_settings
@@ -24,10 +24,7 @@ from zaxy.services.operations.inspection import LoomStatus
 from zaxy.services.operations.projection_status import ProjectionStatus
 from zaxy.services.recall.question import Filters, NamesArgument
 from zaxy.services.recall.results import Answer, Packet
-
-if TYPE_CHECKING:
-    from zaxy.services.governance.forgetting_plan import Plan
-    from zaxy.services.governance.forgetting_receipt import Receipt
+from zaxy.telemetry import SILENT, Observer, Operation, answered
 
 Progress = Callable[[int, int | None], None]
 
@@ -43,6 +40,7 @@ class MemoryFabric(GovernedMemory):
             ``zaxy init`` wrote, or ``default``.
         projection_backend: Graph back end; None takes ``PROJECTION_BACKEND`` or ``embedded``.
         clock: What "now" is.
+        observer: Who watches; nobody unless somebody is named.
 
     Raises:
         InvalidInputError: A setting cannot be used.
@@ -55,28 +53,34 @@ class MemoryFabric(GovernedMemory):
         session_id: str | None = None,
         projection_backend: str | None = None,
         clock: Clock | None = None,
+        observer: Observer = SILENT,
     ) -> None:
         settings = load_settings(
             eventloom_path=eventloom_path, session_id=session_id, projection_backend=projection_backend
         )
-        self._wire(settings, clock)
+        self._wire(settings, clock, observer)
 
     @classmethod
-    def from_settings(cls, settings: Settings, *, clock: Clock | None = None) -> MemoryFabric:
+    def from_settings(
+        cls, settings: Settings, *, clock: Clock | None = None, observer: Observer = SILENT
+    ) -> MemoryFabric:
         """Return the fabric for settings that were loaded already; the environment is not read again.
 
         Args:
             settings: Where everything is.
             clock: What "now" is.
+            observer: Who watches; nobody unless somebody is named.
         """
         fabric = cls.__new__(cls)
-        fabric._wire(settings, clock)
+        fabric._wire(settings, clock, observer)
         return fabric
 
-    def _wire(self, settings: Settings, clock: Clock | None) -> None:
-        self.memory = Memory(settings, clock=clock)
-        self._background = BackgroundCatchup(self.memory.catchup)
-        self._filling = BackgroundFilling(lambda: self.memory.vectors)
+    def _wire(self, settings: Settings, clock: Clock | None, observer: Observer) -> None:
+        self.observer = observer
+        self.memory = Memory(settings, clock=clock, observer=observer)
+        observer.watch(self.memory.sizes.read)
+        self._background = BackgroundCatchup(self.memory.catchup, observer)
+        self._filling = BackgroundFilling(lambda: self.memory.vectors, observer)
         self.memory.sink = LoomSink(self.memory.loom, self.noted, forgettable=settings.capture_forgettable)
         self._filling.note()
 
@@ -161,7 +165,9 @@ class MemoryFabric(GovernedMemory):
         known = [
             draft if draft.origin is not None else replace(draft, origin=self._origin("agent")) for draft in drafts
         ]
-        outcomes = await self._run(self.memory.loom.commit, self._session(session_id), known)
+        with self.observer.measure(Operation.APPEND) as measured:
+            outcomes = await self._run(self.memory.loom.commit, self._session(session_id), known)
+            measured.tell("events", len(outcomes))
         self.noted(len(outcomes))
         return [outcome.event for outcome in outcomes]
 
@@ -188,7 +194,12 @@ class MemoryFabric(GovernedMemory):
         """
         wanted = self.memory.settings.query_default_limit if limit is None else limit
         asked = Filters(session_id=session_id, as_of=as_of, **filters)
-        return await self._run(self.memory.recall.query, text, asked, limit=wanted)
+        with self.observer.measure(Operation.QUERY) as measured:
+            measured.quote("query", text)
+            answer = await self._run(self.memory.recall.query, text, asked, limit=wanted)
+            measured.tell("hits", len(answer))
+            answered(self.observer, measured, answer.lanes, answer.degradations)
+            return answer
 
     async def checkout(
         self,
@@ -215,7 +226,13 @@ class MemoryFabric(GovernedMemory):
             NotFoundError: There is no event at the citation.
         """
         asked = Filters(session_id=session_id, as_of=as_of, **filters)
-        return await self._run(self.memory.checkouts.checkout, text, asked, token_budget=token_budget, since=since)
+        with self.observer.measure(Operation.CHECKOUT) as measured:
+            measured.quote("query", text)
+            checkout = self.memory.checkouts.checkout
+            packet = await self._run(checkout, text, asked, token_budget=token_budget, since=since)
+            measured.tell("hits", len(packet.evidence))
+            answered(self.observer, measured, packet.quality.lanes, packet.degradations)
+            return packet
 
     async def replay(
         self, session_id: str | None = None, *, from_seq: int = 1, to_seq: int | None = None
@@ -250,7 +267,8 @@ class MemoryFabric(GovernedMemory):
             invalid_at: From when on, RFC 3339, also in the future; None means now.
             reason: Why.
             actor: Who says so.
-            session_id: The session that the ending is recorded in; None means the default one.
+            session_id: The session that the ending is recorded in; None means the one of what ends, or the default
+                one where that lies in several.
             source: What stands behind it: ``human`` or ``agent``.
 
         Raises:
@@ -267,89 +285,10 @@ class MemoryFabric(GovernedMemory):
             invalid_at=invalid_at,
             reason=reason,
             origin=self._origin(source),
+            is_session_named=session_id is not None,
         )
         self.noted(2)  # the gate's decision and the ending
         return done
-
-    async def forget_plan(
-        self,
-        *,
-        citations: Sequence[str] = (),
-        query: str | None = None,
-        actor: str | None = None,
-        before: str | None = None,
-        session_id: str | None = None,
-    ) -> Plan:
-        """Return what would be forgotten; nothing is. As `ForgettingService.plan`."""
-        return await self._run(
-            self.memory.forgetting.plan,
-            targets=tuple(citations),
-            query=query,
-            actor=actor,
-            before=before,
-            session_id=session_id,
-        )
-
-    async def forget_planned(
-        self, plan: Plan, *, reason: str, actor: str = "zaxy-forgetter", confirmed: bool = True, rotate: bool = False
-    ) -> Receipt:
-        """Forget what a plan holds, for good. As `ForgettingService.forget`; calling it is the confirmation."""
-        return await self._run(
-            self.memory.forgetting.forget,
-            plan,
-            reason=reason,
-            actor=actor,
-            confirmed=confirmed,
-            origin=self._origin("agent"),
-            rotate=rotate,
-        )
-
-    async def verified_forget(
-        self,
-        *,
-        target_seq: int | None = None,
-        target_hash: str | None = None,
-        citation: str | None = None,
-        reason: str,
-        actor: str = "zaxy-forgetter",
-        confidence: float = 1.0,
-        session_id: str | None = None,
-        confirmed: bool = True,
-    ) -> Receipt:
-        """Forget one memory for good, with its corrections and what was made from it. It cannot be undone.
-
-        On return its key is destroyed, and nothing of it is left in any store.
-
-        Args:
-            target_seq: Its number, with ``session_id`` or ``target_hash``.
-            target_hash: Its hash, or at least its first 12 digits; it is compared.
-            citation: Or its citation.
-            reason: Why; it stands in the log in the clear.
-            actor: Who has it done.
-            confidence: Recorded; it never stands for a confirmation.
-            session_id: The session of ``target_seq``; None means the default one where the hash is told.
-            confirmed: That the owner wants it; a program that calls this for somebody else passes what they said.
-
-        Raises:
-            NotFoundError: There is no such event.
-            IntegrityError: It has another hash.
-            ZaxyError: As `ForgettingService.plan` and `ForgettingService.forget`.
-        """
-
-        def forget() -> Receipt:
-            target = self._find(target_seq, target_hash, citation, session_id)
-            service = self.memory.forgetting
-            plan = service.plan(targets=[target])
-            return service.forget(
-                plan,
-                reason=reason,
-                actor=actor,
-                confirmed=confirmed,
-                confidence=confidence,
-                origin=self._origin("agent"),
-            )
-
-        return await self._run(forget)
 
     async def status(self, *, verify: bool = True) -> LoomStatus:
         """Return the state of every session; with ``verify``, every chain is checked.
@@ -364,12 +303,12 @@ class MemoryFabric(GovernedMemory):
         return await self._run(self.memory.projections.status)
 
     async def reproject(self, progress: Progress | None = None) -> int:
-        """Empty the projections and fill them from the log.
+        """Empty the projections and fill them from the log. As `Memory.rebuild`.
 
         Returns:
             How many events were taken in.
         """
-        return await self._run(self.memory.catchup.rebuild, progress)
+        return await self._run(self.memory.rebuild, progress)
 
     async def catch_up(self) -> bool:
         """Bring the durable stores up to the log now; False when another process is doing so."""

@@ -16,6 +16,8 @@ from zaxy.services.governance.targets import find_target
 
 if TYPE_CHECKING:
     from zaxy.services.governance.correction import Corrected
+    from zaxy.services.governance.forgetting_plan import Plan
+    from zaxy.services.governance.forgetting_receipt import Receipt
     from zaxy.services.governance.review import Reviewed, Waiting
     from zaxy.services.governance.rollback import RolledBack
     from zaxy.services.governance.showing import Shown
@@ -231,3 +233,83 @@ class GovernedMemory:
         return await self._run(
             lambda: self.memory.showing.show(self._find(target_seq, target_hash, citation, session_id))
         )
+
+    async def forget_plan(
+        self,
+        *,
+        citations: Sequence[str] = (),
+        query: str | None = None,
+        actor: str | None = None,
+        before: str | None = None,
+        session_id: str | None = None,
+    ) -> Plan:
+        """Return what would be forgotten; nothing is. As `ForgettingService.plan`."""
+        return await self._run(
+            self.memory.forgetting.plan,
+            targets=tuple(citations),
+            query=query,
+            actor=actor,
+            before=before,
+            session_id=session_id,
+        )
+
+    async def forget_planned(
+        self, plan: Plan, *, reason: str, actor: str = "zaxy-forgetter", confirmed: bool = True, rotate: bool = False
+    ) -> Receipt:
+        """Forget what a plan holds, for good. As `ForgettingService.forget`; calling it is the confirmation."""
+        return await self._run(
+            self.memory.forgetting.forget,
+            plan,
+            reason=reason,
+            actor=actor,
+            confirmed=confirmed,
+            origin=self._origin("agent"),
+            rotate=rotate,
+        )
+
+    async def verified_forget(
+        self,
+        *,
+        target_seq: int | None = None,
+        target_hash: str | None = None,
+        citation: str | None = None,
+        reason: str,
+        actor: str = "zaxy-forgetter",
+        confidence: float = 1.0,
+        session_id: str | None = None,
+        confirmed: bool = True,
+    ) -> Receipt:
+        """Forget one memory for good, with its corrections and what was made from it. It cannot be undone.
+
+        On return its key is destroyed, and nothing of it is left in any store.
+
+        Args:
+            target_seq: Its number, with ``session_id`` or ``target_hash``.
+            target_hash: Its hash, or at least its first 12 digits; it is compared.
+            citation: Or its citation.
+            reason: Why; it stands in the log in the clear.
+            actor: Who has it done.
+            confidence: Recorded; it never stands for a confirmation.
+            session_id: The session of ``target_seq``; None means the default one where the hash is told.
+            confirmed: That the owner wants it; a program that calls this for somebody else passes what they said.
+
+        Raises:
+            NotFoundError: There is no such event.
+            IntegrityError: It has another hash.
+            ZaxyError: As `ForgettingService.plan` and `ForgettingService.forget`.
+        """
+
+        def forget() -> Receipt:
+            target = self._find(target_seq, target_hash, citation, session_id)
+            service = self.memory.forgetting
+            plan = service.plan(targets=[target])
+            return service.forget(
+                plan,
+                reason=reason,
+                actor=actor,
+                confirmed=confirmed,
+                confidence=confidence,
+                origin=self._origin("agent"),
+            )
+
+        return await self._run(forget)

@@ -22,7 +22,7 @@ _SECRET_PAIRS: Final = frozenset(
     {("api", "key"), ("access", "key"), ("private", "key"), ("signing", "key"), ("encryption", "key"), ("ssh", "key")}
 )
 _COUNT_WORDS: Final = frozenset(
-    {"count", "limit", "budget", "usage", "max", "min", "total", "length", "type", "name", "id"}
+    {"count", "limit", "budget", "usage", "max", "min", "total", "length", "efficiency", "type", "name", "id"}
 )
 
 _NAMES: Final = (

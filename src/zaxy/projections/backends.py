@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import shutil
 import time
 from collections.abc import Iterable
@@ -11,6 +12,7 @@ from typing import Final
 
 from zaxy.errors import InvalidInputError, MissingDependencyError, ProjectionError
 from zaxy.files.durable import rename_beside, sync_directory
+from zaxy.files.lock import try_lock, unlock
 from zaxy.projections.forward.layered import LayeredForward
 from zaxy.projections.forward.memory import MemoryForward
 from zaxy.projections.forward.sqlite_index import SqliteForward
@@ -25,7 +27,11 @@ from zaxy.projections.search.tantivy_index import TantivySearch
 from zaxy.projections.tier import Resolve
 
 GRAPH_BACKENDS: Final = ("embedded", "neo4j", "pggraph", "latticedb")
-_BUFFER_POOL_BYTES: Final = 64 * 1024 * 1024
+_READER_POOL_BYTES: Final = 64 * 1024 * 1024
+_WRITER_POOL_BYTES: Final = 256 * 1024 * 1024
+"""The most, taken as it is needed: a checkpoint holds what it rewrites, which for notes of 20 words each is more than a
+reader's pool from some 60,000 of them on."""
+
 _ASIDE: Final = ".set-aside-"
 
 
@@ -119,7 +125,7 @@ class GraphBackend:
             self.path,
             analyze=self.text_analyzer.terms,
             read_only=resolve is None,
-            buffer_pool_size=_BUFFER_POOL_BYTES,
+            buffer_pool_size=_READER_POOL_BYTES if resolve is None else _WRITER_POOL_BYTES,
             about=self.text_analyzer.language,
         )
 
@@ -171,6 +177,30 @@ def _remove(paths: Iterable[Path]) -> bool:
     for folder in removed:
         sync_directory(folder)
     return bool(removed)
+
+
+def remove_stores(folder: Path, locks: Iterable[Path]) -> bool:
+    """Remove a folder of stores, durably, unless another process writes to one of them. Readers fall back on the log.
+
+    Args:
+        folder: The folder.
+        locks: The side files that a writer of its stores holds.
+
+    Returns:
+        Whether it was removed.
+
+    Raises:
+        ProjectionError: Something could not be removed.
+        DurabilityUnknownError: It may come back after a power loss.
+    """
+    with contextlib.ExitStack() as stack:
+        for lock in locks:
+            held = try_lock(lock)
+            if held is None:
+                return False
+            stack.callback(unlock, held)
+        gone = _set_aside(folder)  # first, so that a store that is begun meanwhile lies in a folder of its own
+        return gone is not None and _remove([gone])
 
 
 def check_graph_backend(name: str) -> str:

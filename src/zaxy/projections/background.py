@@ -8,6 +8,7 @@ from typing import Final
 
 from zaxy.errors import ZaxyError
 from zaxy.projections.catchup import Catchup
+from zaxy.telemetry import SILENT, Counted, Observer, Reason
 
 logger = logging.getLogger("zaxy.projections")
 
@@ -18,15 +19,19 @@ _QUIET_SECONDS: Final = 1.0
 class BackgroundCatchup:
     """Brings the durable stores up to the log once many events came in, or once it has been quiet for a second.
 
-    So it does when an event is read that erases others, whoever recorded it: that process may have been stopped.
+    So it does when an event is read that erases others, whoever recorded it: that process may have been stopped. And
+    when many events are in memory that other processes recorded, of which nobody tells.
 
     Args:
         catchup: What to run.
+        observer: Who watches whether it works.
     """
 
-    def __init__(self, catchup: Catchup) -> None:
+    def __init__(self, catchup: Catchup, observer: Observer = SILENT) -> None:
         self._catchup = catchup
+        self._observer = observer
         catchup.when_erasing = lambda: self.note(1)
+        catchup.when_long = lambda: self.note(_MANY_EVENTS)
         self._condition = threading.Condition()
         self._pending = 0
         self._closing = False
@@ -51,11 +56,13 @@ class BackgroundCatchup:
                 self.last_error = None
             except ZaxyError as error:
                 self.last_error = str(error)
+                self._observer.count(Counted.DEGRADED, Reason.PROJECTIONS_NOT_WRITTEN)
                 logger.warning("the projections could not be brought up to the log: %s", error)
             except (
                 Exception
             ) as error:  # the thread must outlive a surprise: the log and the answers do not depend on it
                 self.last_error = f"{type(error).__name__}: {error}"
+                self._observer.count(Counted.DEGRADED, Reason.PROJECTIONS_NOT_WRITTEN)
                 logger.exception("catching up failed")
 
     def _wait(self) -> bool:

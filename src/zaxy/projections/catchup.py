@@ -22,10 +22,17 @@ from zaxy.ids import EventRef
 from zaxy.projections.feeding import AnyTier, Erasing, Progress, drop_session, feed, writers
 from zaxy.projections.following import Follower, MeaningOf, bytes_behind, is_at, place
 from zaxy.projections.protocols import Position
+from zaxy.projections.tier import PatientLock
+from zaxy.telemetry import SILENT, Degraded, Observer, Reason
 from zaxy.vocabulary.model import Extraction, Meaning
 
 TAIL_BYTES: Final = 1024 * 1024
 """A longer tail is taken into the durable stores before the answer, a shorter one is searched in memory."""
+
+LONG_TAIL_EVENTS: Final = 2_000
+"""From so many events in memory on, who catches up in the background is told at each answer."""
+_LONGEST_TAIL_EVENTS: Final = 10_000
+"""What a process without a background keeps in memory at most: some 60 MB of short turns."""
 
 _OTHER_WRITER_SECONDS: Final = 10.0
 _ERASE_SECONDS: Final = 60.0
@@ -55,12 +62,16 @@ class Catchup:
         loom: The log.
         tiers: The projections.
         meaning: What an event means.
+        observer: Who watches how long the stores take.
     """
 
-    def __init__(self, loom: Eventloom, tiers: Sequence[AnyTier], meaning: MeaningOf) -> None:
-        self.lock = threading.RLock()
+    def __init__(
+        self, loom: Eventloom, tiers: Sequence[AnyTier], meaning: MeaningOf, observer: Observer = SILENT
+    ) -> None:
+        self.lock = PatientLock()
         """Held while tiers are read or changed; whoever asks a tier holds it too."""
         self._loom = loom
+        self._observer = observer
         self.tiers = tuple(tiers)
         """The projections; whoever asks one holds the lock."""
         damage: dict[str, str] = {}
@@ -68,12 +79,15 @@ class Catchup:
         """What is erased together with the stores. To be set before the first call."""
         self.when_erasing: Callable[[], None] = lambda: None
         """Called when an event was read that erases others and that the stores have not passed."""
+        self.when_long: Callable[[], None] = lambda: None
+        """Called at each answer while the tail in memory is long and nobody here writes it into the stores."""
         self.has_to_erase = False
         """Whether there is such an event."""
         self._reading = Follower(loom, meaning, damage)
         self._feeding = Follower(loom, meaning, damage)
         self._writing = threading.Lock()
         self._seen: dict[str, LogStat] = {}
+        self._ends: dict[str, tuple[LogStat, int]] = {}
         self._lost = False
         self._waiting: dict[str, LogStat] = {}
         """Logs that were found to have grown and were not read yet; whichever thread comes first reads them."""
@@ -98,8 +112,11 @@ class Catchup:
                 self._lost = False
                 self._waiting.update(self._pending())
                 behind = sum(bytes_behind(self._positions(name), stat) for name, stat in self._waiting.items())
-            if behind > TAIL_BYTES:
+                held = self.tail_events()
+            if behind > TAIL_BYTES or held > _LONGEST_TAIL_EVENTS:
                 self._catch_up_or_wait(progress)
+            elif held >= LONG_TAIL_EVENTS and not self._writing.locked():
+                self.when_long()
             with self.lock:
                 self._read_waiting()
                 if not self._lost:
@@ -133,7 +150,8 @@ class Catchup:
         stats, all_of_them = self._reading.changed()
         if all_of_them:
             for session_id in {name for tier in self.tiers for name in tier.sessions()} - set(stats):
-                self._reading.notice(f"the log of session {session_id} is gone; it is not searched any more")
+                gone = f"the log of session {session_id} is gone; it is not searched any more"
+                self._reading.notice(Degraded(gone, Reason.LOG_DAMAGED))
                 self._seen.pop(session_id, None)
                 self._take_out(session_id)
         return {name: stat for name, stat in stats.items() if not self._is_known(name, stat)}
@@ -148,7 +166,8 @@ class Catchup:
         try:
             self._extend_tails(session_id, stat)
         except DivergedError:
-            self._reading.notice(f"the projection of session {session_id} did not match its log and was rebuilt")
+            rebuilt = f"the projection of session {session_id} did not match its log and was rebuilt"
+            self._reading.notice(Degraded(rebuilt, Reason.SESSION_REBUILT))
             self._take_out(session_id)
             self._extend_tails(session_id, stat)
         self._seen[session_id] = stat
@@ -199,7 +218,7 @@ class Catchup:
             try:
                 with writers(holders, self._reading, self.lock) as stores:
                     if stores and not drop_session(stores, session_id):
-                        feed(stores, self._reading, None, self.erasing)
+                        feed(stores, self._reading, None, self.erasing, observer=self._observer)
                     holders = [] if stores else holders
             except WriteFailedError as error:
                 for tier in holders:
@@ -225,8 +244,9 @@ class Catchup:
                 if self.catch_up(progress):
                     return
             except (BusyError, ProjectionError, WriteFailedError) as error:
+                told = f"the projections could not be written ({error}); the log is read instead"
                 with self.lock:
-                    self._reading.notice(f"the projections could not be written ({error}); the log is read instead")
+                    self._reading.notice(Degraded(told, Reason.PROJECTIONS_NOT_WRITTEN))
                 return
             with self.lock:
                 self._refresh_tiers()
@@ -255,7 +275,7 @@ class Catchup:
             with writers(self.tiers, self._feeding, self.lock) as stores:
                 if stores is None:
                     return False
-                feed(stores, self._feeding, progress, self.erasing)
+                feed(stores, self._feeding, progress, self.erasing, observer=self._observer)
         finally:
             self._writing.release()
         with self.lock:
@@ -282,7 +302,7 @@ class Catchup:
                 raise BusyError("another process writes to a projection", remedy="try again")
             for store in stores:
                 store.reset()
-            taken = feed(stores, self._feeding, progress, self.erasing)
+            taken = feed(stores, self._feeding, progress, self.erasing, observer=self._observer)
         with self.lock:
             for tier in self.tiers:
                 tier.forget_tail()
@@ -325,21 +345,29 @@ class Catchup:
         """Return, for each projection, how far its durable store is behind the log."""
         with self.lock:
             self._refresh_tiers()
-            stats = self._loom.stats()
-            return {tier.name: self._lag_of(tier, stats) for tier in self.tiers}
+            reached = {tier.name: tier.committed() for tier in self.tiers}
+        stats = self._loom.stats()  # without the lock: answers need not wait while many logs are looked at
+        return {name: self._lag_of(positions, stats) for name, positions in reached.items()}
 
-    def _lag_of(self, tier: AnyTier, stats: Mapping[str, LogStat]) -> Lag:
+    def _lag_of(self, reached: Mapping[str, Position], stats: Mapping[str, LogStat]) -> Lag:
         events = behind = sessions = 0
         for session_id, stat in stats.items():
-            position = tier.committed().get(session_id)
+            position = reached.get(session_id)
             if is_at(position, stat):
                 continue
             with contextlib.suppress(IntegrityError, NotALogError, OSError):  # damage is told by the log's own status
-                missing = self._loom.log(session_id).head().seq - (position.seq if position else 0)
+                missing = self._end_of(session_id, stat) - (position.seq if position else 0)
                 if missing > 0:
                     events, sessions = events + missing, sessions + 1
                     behind += max(0, bytes_behind([position], stat))
         return Lag(events, behind, sessions)
+
+    def _end_of(self, session_id: str, stat: LogStat) -> int:
+        """Return the number of a log's last event; what did not change since the last look is not read again."""
+        known = self._ends.get(session_id)
+        if known is None or known[0] != stat or not stat.inode:
+            known = self._ends[session_id] = stat, self._loom.log(session_id).head().seq
+        return known[1]
 
     def tail_events(self) -> int:
         """Return how many events the longest tail in memory holds."""

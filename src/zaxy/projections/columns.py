@@ -1,6 +1,7 @@
 """Rows of the forward index: in blocks of bytes, as they are stored, and as columns, as thousands are read at once.
 
 A block holds rows of one session behind each other: first their numbers, 60 bytes a row, then the terms of all of them.
+A run of rows within it is one run of each.
 Names stand in a list of the layer that the block is from; a row holds their places in it.
 
 Needs numpy, which is imported when the first question is asked: a command that only writes never loads it.
@@ -10,11 +11,13 @@ from __future__ import annotations
 
 import struct
 from array import array
+from bisect import bisect_left, bisect_right
 from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from hashlib import blake2b
+from itertools import accumulate
 from sys import byteorder
 from typing import TYPE_CHECKING, Final, NamedTuple
 
@@ -31,6 +34,9 @@ _HEAD: Final = struct.Struct("<qIIII")
 _ROW_DTYPE: Final = [("seq", "<i8"), *((name, "<u4") for name in ("event_type", "actor", "speaker", "terms"))]
 _ROW_BYTES: Final = 60
 _TERM_BYTES: Final = 8
+_SEQ_AND_TERMS: Final = struct.Struct("<q12xI36x")
+_BLOCK_BYTES: Final = 600
+"""About what a block takes beside what it holds."""
 
 
 class Figures(NamedTuple):
@@ -110,52 +116,80 @@ def digest_of(term: str) -> int:
     return int.from_bytes(blake2b(term.encode(), digest_size=_DIGEST_BYTES, key=_DIGEST_KEY).digest(), "little")
 
 
-class Block(NamedTuple):
-    """Rows of one session behind each other, ordered by seq.
+class Block:
+    """Rows of one session behind each other, ordered by seq, of which any run can be taken.
 
-    Attributes:
-        session_id: The session.
-        rows: How many.
-        body: Their numbers, then their terms.
+    Args:
+        heads: Their numbers; a ``bytearray`` when rows are to be added.
+        terms: The terms of all of them, likewise.
+
+    Raises:
+        ValueError: These bytes are no rows.
     """
 
-    session_id: str
-    rows: int
-    body: bytes
+    __slots__ = ("_ends", "_heads", "_seqs", "_terms")
+
+    def __init__(self, heads: bytes | bytearray, terms: bytes | bytearray) -> None:
+        if len(heads) % _ROW_BYTES:
+            raise ValueError("a block of rows ends within one")
+        told = [*_SEQ_AND_TERMS.iter_unpack(heads)]
+        self._heads, self._terms = heads, terms
+        self._seqs = array("q", [seq for seq, _ in told])
+        self._ends = array("Q", accumulate((count for _, count in told), initial=0))
+        if self._ends[-1] * _TERM_BYTES != len(terms):
+            raise ValueError("a block of rows does not hold their terms")
 
     @classmethod
-    def of(cls, rows: Sequence[ForwardRow], place_of: Callable[[str], int]) -> Block:
-        """Return rows of one session as a block; ``place_of`` gives a name's place in the list of names."""
-        heads = [
-            _HEAD.pack(
-                row.seq,
-                place_of(row.event_type),
-                place_of(row.actor),
-                place_of(row.speaker),
-                len(row.terms) // _TERM_BYTES,
-            )
-            + row.figures
-            for row in rows
-        ]
-        return cls(rows[0].session_id, len(rows), b"".join((*heads, *(row.terms for row in rows))))
+    def stored(cls, rows: int, body: bytes) -> Block:
+        """Return the block of which this is the number of rows and the `body`; as the constructor otherwise."""
+        return cls(body[: rows * _ROW_BYTES], body[rows * _ROW_BYTES :])
 
-    def up_to(self, last_seq: int) -> Block:
-        """Return the block without the rows behind a sequence number."""
-        kept = self.rows
-        while kept and _HEAD.unpack_from(self.body, (kept - 1) * _ROW_BYTES)[0] > last_seq:
-            kept -= 1
-        if kept == self.rows:
-            return self
-        terms = sum(_HEAD.unpack_from(self.body, row * _ROW_BYTES)[-1] for row in range(kept))
-        start = self.rows * _ROW_BYTES
-        body = self.body[: kept * _ROW_BYTES] + self.body[start : start + terms * _TERM_BYTES]
-        return Block(self.session_id, kept, body)
+    @property
+    def body(self) -> bytes:
+        """The rows as they are stored."""
+        return bytes(self._heads + self._terms)
 
-    def followed_by(self, other: Block) -> Block:
-        """Return both blocks as one; the rows of the other one come last."""
-        here, there = self.rows * _ROW_BYTES, other.rows * _ROW_BYTES
-        body = self.body[:here] + other.body[:there] + self.body[here:] + other.body[there:]
-        return Block(self.session_id, self.rows + other.rows, body)
+    def __len__(self) -> int:
+        """How many rows."""
+        return len(self._seqs)
+
+    @property
+    def size(self) -> int:
+        """About how many bytes of memory it takes."""
+        return len(self._heads) + len(self._terms) + _BLOCK_BYTES
+
+    def add(self, row: ForwardRow, place_of: Callable[[str], int]) -> None:
+        """Add a row behind the last one; ``place_of`` gives a name's place in the list of names."""
+        names = place_of(row.event_type), place_of(row.actor), place_of(row.speaker)
+        count = len(row.terms) // _TERM_BYTES
+        self._heads += _HEAD.pack(row.seq, *names, count) + row.figures
+        self._terms += row.terms
+        self._seqs.append(row.seq)
+        self._ends.append(self._ends[-1] + count)
+
+    def reaches(self, first: int, last: int) -> bool:
+        """Return whether any row may lie between two sequence numbers, both inclusive."""
+        return bool(self._seqs) and self._seqs[0] <= last and first <= self._seqs[-1]
+
+    def part(self, first: int, last: int) -> tuple[bytes | bytearray, bytes | bytearray]:
+        """Return the rows from a sequence number to another, both inclusive: their numbers, and their terms."""
+        seqs = self._seqs
+        if seqs and first <= seqs[0] and seqs[-1] <= last:
+            return self._heads, self._terms
+        begin, end = bisect_left(seqs, first), bisect_right(seqs, last)
+        heads = self._heads[begin * _ROW_BYTES : end * _ROW_BYTES]
+        return heads, self._terms[self._ends[begin] * _TERM_BYTES : self._ends[end] * _TERM_BYTES]
+
+
+Part = tuple[str, bytes | bytearray, bytes | bytearray]
+"""Rows on their way into columns: their session, their numbers and their terms."""
+
+
+@lru_cache(maxsize=1)
+def _row_dtype() -> np.dtype[np.void]:
+    import numpy as np
+
+    return np.dtype([*_ROW_DTYPE, *_FIGURES_DTYPE])
 
 
 @dataclass(frozen=True, slots=True)
@@ -177,23 +211,23 @@ class Columns:
     entries: npt.NDArray[np.uint64]
 
     @classmethod
-    def of(cls, blocks: Iterable[Block], names: Sequence[str]) -> Columns:
-        """Return blocks of one layer as columns, in the order of the blocks."""
+    def of(cls, parts: Iterable[Part], names: Sequence[str]) -> Columns:
+        """Return rows of one layer as columns, in the order of the parts."""
         import numpy as np
 
         numbers: dict[str, int] = {}
-        session, sizes, heads, terms = [], [], [], []
-        for name, size, body in blocks:
+        session, sizes, all_heads, all_terms = [], [], [], []
+        for name, heads, terms in parts:
             session.append(numbers.setdefault(name, len(numbers)))
-            sizes.append(size)
-            heads.append(body[: size * _ROW_BYTES])
-            terms.append(body[size * _ROW_BYTES :])
+            sizes.append(len(heads) // _ROW_BYTES)
+            all_heads.append(heads)
+            all_terms.append(terms)
         return cls(
             tuple(numbers),
             np.repeat(np.array(session, np.int64), sizes),
             names,
-            np.frombuffer(b"".join(heads), np.dtype([*_ROW_DTYPE, *_FIGURES_DTYPE])),
-            np.frombuffer(b"".join(terms), "<u8"),
+            np.frombuffer(b"".join(all_heads), _row_dtype()),
+            np.frombuffer(b"".join(all_terms), "<u8"),
         )
 
     def joined(self, other: Columns) -> Columns:
@@ -214,21 +248,19 @@ class Columns:
         )
 
     def counts(self, terms: Sequence[str]) -> npt.NDArray[np.float32]:
-        """Return float32[n, terms]: how often each term stands in each row, at most 255.
+        """Return float32[n, terms]: how often each term stands in each row, at most 255; each column in one piece.
 
         One pass over the terms of all rows for each asked term.
         """
         import numpy as np
 
         ends = np.cumsum(self.rows["terms"], dtype=np.int64)
-        counts = np.zeros((len(self.rows), len(terms)), np.float32)
+        counts = np.zeros((len(terms), len(self.rows)), np.float32)
         digests = self.entries >> np.uint64(_COUNT_BITS)
-        for column, term in enumerate(terms):
+        for column, term in zip(counts, terms, strict=True):
             places = np.flatnonzero(digests == np.uint64(digest_of(term)))
-            counts[np.searchsorted(ends, places, side="right"), column] = self.entries[places] & np.uint64(
-                _MOST_COUNTED
-            )
-        return counts
+            column[np.searchsorted(ends, places, side="right")] = self.entries[places] & np.uint64(_MOST_COUNTED)
+        return counts.T
 
 
 def factorized(numbers: npt.NDArray[np.integer], names: Sequence[str]) -> tuple[tuple[str, ...], npt.NDArray[np.int32]]:
@@ -240,8 +272,14 @@ def factorized(numbers: npt.NDArray[np.integer], names: Sequence[str]) -> tuple[
     """
     import numpy as np
 
-    used, inverse = np.unique(numbers, return_inverse=True)
+    if not len(numbers):
+        return (), np.zeros(0, np.int32)
+    held = np.zeros(int(numbers.max()) + 1, np.bool_)
+    held[numbers] = True
+    used = np.flatnonzero(held)
     told = [names[number] for number in used.tolist()]
     distinct = tuple(sorted(set(told)))
     place = {name: number for number, name in enumerate(distinct)}
-    return distinct, np.array([place[name] for name in told], np.int32)[inverse]
+    places = np.zeros(len(held), np.int32)
+    places[used] = [place[name] for name in told]
+    return distinct, places[numbers]

@@ -19,6 +19,7 @@ from zaxy.ids import EventRef
 from zaxy.projections.following import Follower, is_at, place
 from zaxy.projections.protocols import Position
 from zaxy.projections.tier import DurableStore, Tier
+from zaxy.telemetry import SILENT, Degraded, Observer, Operation, Reason
 from zaxy.vocabulary.model import Meaning
 
 _BATCH_EVENTS: Final = 2_000
@@ -189,7 +190,12 @@ def _open(tier: AnyTier, follower: Follower, lock: contextlib.AbstractContextMan
 
 
 def feed(
-    stores: Sequence[OpenStore], follower: Follower, progress: Progress | None, erasing: Erasing | None = None
+    stores: Sequence[OpenStore],
+    follower: Follower,
+    progress: Progress | None,
+    erasing: Erasing | None = None,
+    *,
+    observer: Observer = SILENT,
 ) -> int:
     """Bring open stores up to the end of every log.
 
@@ -201,6 +207,7 @@ def feed(
         follower: Reads the logs.
         progress: Told how many events were taken in so far.
         erasing: What else is erased.
+        observer: Who watches how long each store takes for a batch.
 
     Returns:
         How many events were taken in.
@@ -210,7 +217,7 @@ def feed(
     """
     done = 0
     for _ in range(_MOST_PASSES):
-        feeding = _Feeding(stores, follower, progress, erasing or Erasing())
+        feeding = _Feeding(stores, follower, progress, erasing or Erasing(), observer)
         feeding.done = done
         feeding.run()
         done = feeding.done
@@ -233,7 +240,12 @@ class _Feeding:
     """One run over the logs: collects batches across sessions and hands each to every store that lacks it."""
 
     def __init__(
-        self, stores: Sequence[OpenStore], follower: Follower, progress: Progress | None, erasing: Erasing
+        self,
+        stores: Sequence[OpenStore],
+        follower: Follower,
+        progress: Progress | None,
+        erasing: Erasing,
+        observer: Observer,
     ) -> None:
         self.done = 0
         self.to_do_again = False
@@ -242,6 +254,7 @@ class _Feeding:
         self._follower = follower
         self._progress = progress
         self._erasing = erasing
+        self._observer = observer
         self._opened = _Bits()
         self._spoiled: set[int] = set()
         self._unreadable: set[EventRef] = set()
@@ -257,7 +270,8 @@ class _Feeding:
                 self._take(session_id, stat, positions)
             except DivergedError:
                 self._flush()
-                self._follower.notice(f"the projection of session {session_id} did not match its log and was rebuilt")
+                rebuilt = f"the projection of session {session_id} did not match its log and was rebuilt"
+                self._follower.notice(Degraded(rebuilt, Reason.SESSION_REBUILT))
                 if not drop_session(self._stores, session_id):
                     self.to_do_again = True
                     return
@@ -287,7 +301,9 @@ class _Feeding:
             wanted = [meaning for meaning in batch.meanings if _is_behind(cursor, meaning.event)]
             if wanted and number not in self._spoiled:
                 moved = {meaning.event.session_id for meaning in wanted}
-                store.store.apply(wanted, {name: batch.positions[name] for name in moved})
+                with self._observer.measure(Operation.PROJECTION, store.tier.name) as measured:
+                    store.store.apply(wanted, {name: batch.positions[name] for name in moved})
+                    measured.tell("events", len(wanted))
         self.done += len(batch.meanings)
         if self._progress is not None:
             self._progress(self.done, None)

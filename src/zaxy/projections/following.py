@@ -14,6 +14,7 @@ from zaxy.eventloom.folder import LogStat
 from zaxy.eventloom.loom import Eventloom
 from zaxy.ids import EventRef
 from zaxy.projections.protocols import Position
+from zaxy.telemetry import Degraded, Reason
 from zaxy.vocabulary.model import Meaning
 from zaxy.vocabulary.payloads import CIPHER_KEY
 
@@ -78,7 +79,7 @@ class Follower:
             yield from read_after(reader, session_id, start.seq, digest, (start.inode, start.offset))
         except (NotALogError, IntegrityError, OSError) as error:
             message = error.message if isinstance(error, ZaxyError) else f"session {session_id}: {error}"
-            self._damage[session_id] = f"{message}; what follows is not searched"
+            self._damage[session_id] = Degraded(f"{message}; what follows is not searched", Reason.LOG_DAMAGED)
 
     def meaning(self, event: Event) -> Meaning:
         """Return an event with what it means."""

@@ -6,19 +6,52 @@ Only one process at a time writes the durable store; every process reads it, and
 from __future__ import annotations
 
 import logging
+import threading
+import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
+from types import TracebackType
 from typing import Final, Generic, Protocol, TypeVar
 
 from zaxy.errors import BusyError, ProjectionError
 from zaxy.ids import EventRef
 from zaxy.projections.protocols import Position, Projection
+from zaxy.telemetry import Degraded, Reason
 from zaxy.vocabulary.model import Meaning
 
 logger = logging.getLogger("zaxy.projections")
 
 Resolve = Callable[[EventRef], Meaning | None]
 _READ_ATTEMPTS: Final = 4
+LONG_WAIT_SECONDS: Final = 1.0
+_REST_SECONDS: Final = 5.0
+
+
+class PatientLock:
+    """A lock between threads that one thread may take several times, and that is not waited for without end.
+
+    Whoever holds it may read from a disk that hangs; the others are told so instead of hanging too.
+
+    Args:
+        longest_wait_seconds: How long it is waited for.
+    """
+
+    def __init__(self, longest_wait_seconds: float = 30.0) -> None:
+        self.longest_wait_seconds = longest_wait_seconds
+        self._lock = threading.RLock()
+
+    def __enter__(self) -> bool:
+        if not self._lock.acquire(timeout=self.longest_wait_seconds):
+            raise BusyError(
+                f"another question has held the projections for more than {self.longest_wait_seconds:g} seconds",
+                remedy="try again; if it stays so, see whether the disk answers",
+            )
+        return True
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._lock.release()
 
 
 class DurableStore(Projection, Protocol):
@@ -104,6 +137,7 @@ class Tier(Generic[DurableT, MemoryT, ViewT_co]):
         self._meanings: dict[str, list[Meaning]] = {}
         self._committed: Mapping[str, Position] = {}
         self._reached: dict[str, Position] = {}
+        self._rests_until = 0.0
 
     @property
     def name(self) -> str:
@@ -150,6 +184,9 @@ class Tier(Generic[DurableT, MemoryT, ViewT_co]):
         Returns:
             Whether anything changed.
         """
+        began = time.monotonic()
+        if began < self._rests_until:
+            return False
         try:
             if self._base is None:
                 if self._given_up or not self.backend.exists():
@@ -159,6 +196,7 @@ class Tier(Generic[DurableT, MemoryT, ViewT_co]):
                 return False
             committed = self._base.cursor()
         except BusyError:  # it is being made or rewritten right now: what was read before, and the tail, still hold
+            self._rest_after(began)
             return False
         except ProjectionError as error:
             self.put_aside(error)
@@ -191,8 +229,7 @@ class Tier(Generic[DurableT, MemoryT, ViewT_co]):
             self.give_up(f"could not be used ({error.message}) nor set aside ({refused.strerror})")
             return
         where = f"; it was set aside as {target.name}" if target else ""
-        self.warnings.append(f"the {self.name} projection could not be used ({error.message}){where} and is rebuilt")
-        logger.warning(self.warnings[-1])
+        self._warn(f"could not be used ({error.message}){where} and is rebuilt", "rebuilt")
 
     def give_up(self, reason: str) -> None:
         """Leave the durable layer alone for as long as this process lives: everything is read from the log."""
@@ -200,7 +237,10 @@ class Tier(Generic[DurableT, MemoryT, ViewT_co]):
         self._committed = {}
         self.forget_tail()
         self._given_up = self.went_back = True
-        self.warnings.append(f"the {self.name} projection {reason}; the log is read instead")
+        self._warn(f"{reason}; the log is read instead", "unavailable")
+
+    def _warn(self, told: str, what: str) -> None:
+        self.warnings.append(Degraded(f"the {self.name} projection {told}", Reason(f"{self.name}_{what}")))
         logger.warning(self.warnings[-1])
 
     def _prune(self) -> None:
@@ -258,7 +298,24 @@ class Tier(Generic[DurableT, MemoryT, ViewT_co]):
 
         Raises:
             ProjectionError: The store cannot be read.
+            BusyError: Another process held it for too long; for a few seconds it is then not waited for again.
         """
+        began = time.monotonic()
+        if began < self._rests_until:
+            raise BusyError(f"the {self.name} projection was held for too long", remedy="try again in a few seconds")
+        try:
+            return self._ask(question)
+        except BusyError:
+            self._rest_after(began)
+            raise
+
+    def _rest_after(self, began: float) -> None:
+        """Leave the store alone for a while if it was waited for in vain: one wait an answer is enough."""
+        now = time.monotonic()
+        if now - began >= LONG_WAIT_SECONDS:
+            self._rests_until = now + _REST_SECONDS
+
+    def _ask(self, question: Callable[[ViewT_co], AnswerT]) -> AnswerT:
         for attempt in range(_READ_ATTEMPTS):
             try:
                 answer = question(self.backend.layered(self._base, self._tail))

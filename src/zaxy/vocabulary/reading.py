@@ -47,6 +47,7 @@ class EventReader:
         read_raw: Gives an event of the log, None where it holds none.
         open_sealed: Gives a sealed event with its payload opened, or with ``[FORGOTTEN]`` or ``[SEALED]`` in its place.
         untrusted: Which kinds of sources are not trusted until somebody reviewed what they said.
+        taint: Tells what is untrusted, where somebody who can read more events knows better; None goes by these.
     """
 
     def __init__(
@@ -55,11 +56,12 @@ class EventReader:
         open_sealed: Callable[[Event], Event],
         *,
         untrusted: frozenset[SourceClass] = frozenset({SourceClass.TOOL}),
+        taint: Taint | None = None,
     ) -> None:
         self._read_raw = read_raw
         self._open_sealed = open_sealed
-        self._taint = Taint(self._find, cited_by, untrusted)
-        self._effects = Effects(self._find, self._taint.is_untrusted)
+        self.taint = taint or Taint(self._find, cited_by, untrusted)
+        self._effects = Effects(self._find, self.taint.is_untrusted)
 
     def read(self, ref: EventRef) -> Event | None:
         """Return one event as it is meant, or None when the log holds no sound event there."""
@@ -81,7 +83,7 @@ class EventReader:
         opened = self.open(raw)
         seen = self._stand_in(opened) if raw.event_type in STANDS_FOR else opened
         told = _state_of(seen)
-        if self._taint.is_untrusted(opened):
+        if self.taint.is_untrusted(opened):
             told["taint"] = UNTRUSTED
         if not told:
             return seen
@@ -130,7 +132,7 @@ class EventReader:
 
     def is_untrusted(self, raw: Event) -> bool:
         """Return whether an event is labelled untrusted: by its own origin or by anything that it derives from."""
-        return self._taint.is_untrusted(self.open(raw))
+        return self.taint.is_untrusted(self.open(raw))
 
     # ---- what an event means
 
@@ -145,9 +147,9 @@ class EventReader:
     def _trust(self, opened: Event) -> int:
         chain = self._effects.chain(opened)
         if not chain:
-            return self._taint.trust(opened)
+            return self.taint.trust(opened)
         # a correction counts as what it corrects: new words for what was replaced long ago do not make it current again
-        trust = self._taint.trust(chain[-1])
+        trust = self.taint.trust(chain[-1])
         return max(trust, TRUST[SourceClass.AGENT]) if opened.event_type == ENDORSED else trust
 
     def _is_opened(self, raw: Event, view: Event) -> bool:

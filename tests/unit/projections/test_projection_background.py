@@ -13,7 +13,7 @@ from zaxy.eventloom.loom import Eventloom
 from zaxy.files.lock import try_lock, unlock
 from zaxy.projections.backends import SearchBackend
 from zaxy.projections.background import BackgroundCatchup
-from zaxy.projections.catchup import Catchup
+from zaxy.projections.catchup import LONG_TAIL_EVENTS, Catchup
 from zaxy.projections.search.analysis import analyzer
 from zaxy.projections.tier import Tier
 from zaxy.vocabulary.model import Meaning
@@ -98,6 +98,20 @@ def test_while_another_process_writes_the_store_it_is_tried_again_until_it_works
     watched.append(MANY)
     assert watched.lag() == MANY + 1
     unlock(held)
+    assert watched.read.wait(LONGEST_WAIT_SECONDS)
+    watched.background.close()
+    assert watched.lag() == 0
+
+
+def test_many_events_in_memory_that_others_recorded_are_taken_into_the_store(tmp_path: Path) -> None:
+    watched = Watched(tmp_path)
+    for _ in range(2):  # each part is too short to be taken in before an answer
+        watched.loom.commit("s", [Draft("note.made", "ann", {"content": "llama"})] * (LONG_TAIL_EVENTS // 2))
+        watched.catchup.refresh()
+    assert watched.lag() == watched.catchup.tail_events() == LONG_TAIL_EVENTS
+    assert [thread for thread in threading.enumerate() if thread.name == "zaxy-catch-up"] == []
+    watched.read.clear()
+    watched.catchup.refresh()
     assert watched.read.wait(LONGEST_WAIT_SECONDS)
     watched.background.close()
     assert watched.lag() == 0

@@ -3,20 +3,16 @@
 from __future__ import annotations
 
 import threading
-from bisect import bisect_left, bisect_right
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
-from operator import attrgetter
 
 from zaxy.ids import EventRef
-from zaxy.projections.columns import Block, Columns, ForwardRow
+from zaxy.projections.columns import Block, Columns
 from zaxy.projections.forward.features import row_of
 from zaxy.projections.protocols import Capabilities, Position, Range
 from zaxy.projections.search.analysis import Analyzer, analyzer
 from zaxy.projections.selection import Mark, marks_of
 from zaxy.vocabulary.model import EventClass, Meaning
-
-_SEQ = attrgetter("seq")
 
 
 class MemoryForward:
@@ -37,7 +33,9 @@ class MemoryForward:
 
     def reset(self) -> None:
         with self._lock:
-            self._rows: dict[str, list[ForwardRow]] = defaultdict(list)
+            self._rows: dict[str, Block] = defaultdict(lambda: Block(bytearray(), bytearray()))
+            self._names: list[str] = []
+            self._numbers: dict[str, int] = {}
             self._endings: dict[EventRef, dict[EventRef, Mark]] = defaultdict(dict)
             self._cursor: dict[str, Position] = {}
 
@@ -52,10 +50,16 @@ class MemoryForward:
         with self._lock:
             for meaning in meanings:
                 if meaning.extraction.event_class is not EventClass.HOUSEKEEPING:
-                    self._rows[meaning.event.session_id].append(row_of(meaning, self._analyzer))
+                    self._rows[meaning.event.session_id].add(row_of(meaning, self._analyzer), self._number)
                 for target, mark in marks_of(meaning):
                     self._endings[target][meaning.event.ref] = mark
             self._cursor.update(positions)
+
+    def _number(self, name: str) -> int:
+        number = self._numbers.setdefault(name, len(self._names))
+        if number == len(self._names):
+            self._names.append(name)
+        return number
 
     def drop(self, sessions: Iterable[str]) -> None:
         gone = set(sessions)
@@ -68,15 +72,14 @@ class MemoryForward:
                     del told[by]
 
     def read(self, ranges: Sequence[Range]) -> Columns:
-        numbers: dict[str, int] = {}
-        blocks: list[Block] = []
         with self._lock:
-            for session_id, first, last in ranges:
-                rows = self._rows.get(session_id, [])
-                inside = rows[bisect_left(rows, first, key=_SEQ) : bisect_right(rows, last, key=_SEQ)]
-                if inside:
-                    blocks.append(Block.of(inside, lambda name: numbers.setdefault(name, len(numbers))))
-        return Columns.of(blocks, tuple(numbers))
+            held = ((name, self._rows.get(name), first, last) for name, first, last in ranges)
+            parts = (
+                (name, *rows.part(first, last))
+                for name, rows, first, last in held
+                if rows and rows.reaches(first, last)
+            )
+            return Columns.of(parts, self._names)
 
     def endings(self, ranges: Sequence[Range]) -> dict[EventRef, list[Mark]]:
         asked = defaultdict(list)

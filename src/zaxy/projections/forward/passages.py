@@ -97,10 +97,10 @@ def read_passages(
         length=rows["length"].astype(np.float32),
         first_person=(rows["first_person"] / np.maximum(rows["words"], 1)).astype(np.float32),
         capitals=rows["capitals"].astype(np.float32),
-        counts=columns.counts(terms)[chosen],
+        counts=_rows_of(columns.counts(terms), chosen),
         stretch=stretch,
-        admitted=_admitted(columns, chosen, index.endings(ranges), selection),
-        counter=lambda more: columns.counts(more)[chosen],
+        admitted=_admitted(columns, rows, columns.session[chosen], index.endings(ranges), selection),
+        counter=lambda more: _rows_of(columns.counts(more), chosen),
     )
 
 
@@ -137,22 +137,31 @@ def _inside(columns: Columns, ranges: Sequence[Range]) -> tuple[npt.NDArray[np.i
     ends = np.array([rank[name] << _SEQ_BITS | min(last, _LAST_SEQ) for name, _, last in ranges], np.int64)
     ranks = np.array([rank[name] for name in columns.sessions], np.int64)
     places = ranks[columns.session] << _SEQ_BITS | columns.rows["seq"]
-    stretch = np.searchsorted(starts, places, side="right") - 1
-    inside = np.flatnonzero((stretch >= 0) & (places <= ends[stretch])) if len(ends) else np.zeros(0, np.int64)
-    chosen = inside[np.argsort(places[inside], kind="stable")]
-    return chosen, stretch[chosen].astype(np.int32)
+    chosen = np.argsort(places, kind="stable")  # rows of one layer come in order, and almost all are inside
+    ordered = places[chosen]
+    first, behind = np.searchsorted(ordered, starts), np.searchsorted(ordered, ends, side="right")
+    sizes = behind - first
+    inside = np.arange(sizes.sum()) + np.repeat(first - np.cumsum(sizes) + sizes, sizes)
+    return chosen[inside], np.repeat(np.arange(len(ranges), dtype=np.int32), sizes)
+
+
+def _rows_of(columns: npt.NDArray[np.float32], chosen: npt.NDArray[np.int64]) -> npt.NDArray[np.float32]:
+    """Return some rows; each column stays in one piece."""
+    import numpy as np
+
+    return np.take(columns.T, chosen, axis=1).T
 
 
 def _admitted(
     columns: Columns,
-    chosen: npt.NDArray[np.int64],
+    rows: npt.NDArray[np.void],
+    session: npt.NDArray[np.int64],
     endings: Mapping[EventRef, list[Mark]],
     selection: Selection,
 ) -> npt.NDArray[np.bool_]:
-    """Return what `Selection.admits` and `Selection.keeps` say of the chosen rows, a filter at a time."""
+    """Return what `Selection.admits` and `Selection.keeps` say of some rows of the columns, a filter at a time."""
     import numpy as np
 
-    rows, session = columns.rows[chosen], columns.session[chosen]
     occurred, recorded = rows["occurred"], rows["recorded"]
     admitted: npt.NDArray[np.bool_] = (occurred <= selection.latest_world) & (recorded <= selection.knowledge_moment)
     if selection.occurred_from is not None:

@@ -24,8 +24,10 @@ from zaxy.errors import BusyError, ProjectionError, ZaxyError
 from zaxy.files.cache import Sum, identity_of
 from zaxy.files.durable import make_directories
 from zaxy.ids import EventRef
-from zaxy.projections.columns import Block, Columns, ForwardRow
+from zaxy.projections.columns import Block, Columns, ForwardRow, Part
+from zaxy.projections.forward.blocks import BlockCache
 from zaxy.projections.forward.features import FEATURES, row_of
+from zaxy.projections.forward.sqlite_schema import BLOCK_BITS, BLOCKS, ENDINGS, PRAGMAS, SCHEMA
 from zaxy.projections.protocols import Capabilities, Position, Range
 from zaxy.projections.search.analysis import TEXT_VERSION, Analyzer, analyzer
 from zaxy.projections.selection import Mark, marks_of
@@ -35,34 +37,6 @@ _BUSY_SECONDS: Final = 5.0
 _WRITER_CACHE_KIB: Final = 16 * 1024
 _SEQ_BITS: Final = 40
 _LAST_SEQ: Final = (1 << _SEQ_BITS) - 1
-_PRAGMAS: Final = (
-    "PRAGMA trusted_schema=OFF",
-    "PRAGMA cell_size_check=ON",
-    "PRAGMA temp_store=MEMORY",
-    "PRAGMA synchronous=FULL",
-)
-_BLOCK_BITS: Final = 4
-"""A block holds what has the same number but for these bits: up to sixteen events, so one or two blocks a window."""
-_SCHEMA: Final = """
-CREATE TABLE made_with (about TEXT NOT NULL);
-CREATE TABLE session (number INTEGER PRIMARY KEY, name TEXT NOT NULL UNIQUE, position TEXT, revision INTEGER NOT NULL);
-CREATE INDEX session_revision ON session (revision);
-CREATE TABLE name (number INTEGER PRIMARY KEY, name TEXT NOT NULL UNIQUE);
-CREATE TABLE block (place INTEGER PRIMARY KEY, rows INTEGER NOT NULL, body BLOB NOT NULL);
-CREATE TABLE ending (target INTEGER NOT NULL, place INTEGER NOT NULL, moment INTEGER NOT NULL,
-                     recorded INTEGER NOT NULL, lifted INTEGER NOT NULL, PRIMARY KEY (target, place)) WITHOUT ROWID;
-"""
-"""A place is a session's number and a sequence number in one: ``number << 40 | seq``; a block's is its first.
-
-A session's ``revision`` is the number of the commit that changed it last: readers take in what is newer than they know.
-"""
-
-_BLOCKS: Final = "SELECT ?, rows, body FROM block WHERE place BETWEEN ? AND ? ORDER BY place"
-_ENDINGS: Final = (
-    "SELECT target, place, moment, recorded, lifted FROM json_each(?) AS asked"
-    " CROSS JOIN ending ON target BETWEEN json_extract(asked.value, '$[0]') AND json_extract(asked.value, '$[1]')"
-)
-"""One statement for all ranges, in this order of joins: a third of the time of one statement a range."""
 
 
 class SqliteForward:
@@ -86,6 +60,7 @@ class SqliteForward:
         self._about = f"{FEATURES}, text {TEXT_VERSION}, {self._analyzer.language}"
         self._sum = Sum(path)
         self._lock = threading.RLock()
+        self._blocks = BlockCache()
         self._database: sqlite3.Connection | None = None
         with self._translated():
             self._open()
@@ -113,7 +88,7 @@ class SqliteForward:
             check_same_thread=False,
         )
         try:
-            for pragma in _PRAGMAS:
+            for pragma in PRAGMAS:
                 self._run(pragma)
             self._check_schema()
             self._inode = self._inode or _inode_of(self._path)
@@ -136,7 +111,7 @@ class SqliteForward:
                 raise BusyError(f"the forward index {self._path} is being made", remedy="try again")
             self._sum.forget()
             with self._transaction():
-                for statement in _SCHEMA.split(";")[:-1]:
+                for statement in SCHEMA.split(";")[:-1]:
                     self._run(statement)
                 self._run("INSERT INTO made_with VALUES (?)", self._about)
         if not self._read_only:
@@ -154,7 +129,8 @@ class SqliteForward:
         self._name_numbers: dict[str, int] = {}
 
     def _look(self) -> None:
-        """Take in what changed since the last look."""
+        """Take in what changed since the last look; blocks that were read before count no more."""
+        self._blocks.clear()
         self._version = self._run("PRAGMA data_version").fetchone()
         changed = self._run("SELECT name, number, position, revision FROM session WHERE revision > ?", self._revision)
         for name, number, position, revision in changed.fetchall():
@@ -178,9 +154,10 @@ class SqliteForward:
             ProjectionError: The file cannot be read any more.
         """
         with self._lock, self._translated():
-            if not self._path.exists():
+            inode = _inode_of(self._path)
+            if not inode:
                 return False  # it is being made anew: what was read before still holds
-            if _inode_of(self._path) != self._inode:
+            if inode != self._inode:
                 self._open_anew()
             elif self._run("PRAGMA data_version").fetchone() == self._version:
                 return False
@@ -208,6 +185,7 @@ class SqliteForward:
 
     def _shut(self) -> None:
         database, self._database = self._database, None
+        self._blocks.clear()
         if database is not None:
             database.close()
 
@@ -230,10 +208,11 @@ class SqliteForward:
             named = {row.session_id for row in rows} | set(positions)
             self._number(named | {ref.session_id for target, by, _ in endings for ref in (target, by)}, revision)
             self._number_names({name for row in rows for name in row[2:5]})
-            blocks = groupby(rows, key=lambda row: self._place(row.session_id, row.seq) >> _BLOCK_BITS << _BLOCK_BITS)
+            blocks = groupby(rows, key=lambda row: self._place(row.session_id, row.seq) >> BLOCK_BITS << BLOCK_BITS)
+            grown = ((place, self._grown(place, added)) for place, added in blocks)
             database.executemany(
                 "INSERT OR REPLACE INTO block VALUES (?, ?, ?)",
-                [(place, *self._grown(place, list(added))[1:]) for place, added in blocks],
+                [(place, len(block), block.body) for place, block in grown],
             )
             database.executemany(
                 "INSERT OR REPLACE INTO ending VALUES (?, ?, ?, ?, ?)",
@@ -247,11 +226,16 @@ class SqliteForward:
                 [(orjson.dumps(astuple(position)).decode(), revision, name) for name, position in positions.items()],
             )
 
-    def _grown(self, place: int, rows: list[ForwardRow]) -> Block:
+    def _grown(self, place: int, rows: Iterable[ForwardRow]) -> Block:
         """Return the block of a place with these rows behind those that it holds."""
-        added = Block.of(rows, self._name_numbers.__getitem__)
+        block = Block(bytearray(), bytearray())
+        added = list(rows)
         stored = self._run("SELECT rows, body FROM block WHERE place = ?", place).fetchone()
-        return Block(added.session_id, *stored).up_to(rows[0].seq - 1).followed_by(added) if stored else added
+        if stored:
+            block = Block(*map(bytearray, Block.stored(*stored).part(0, added[0].seq - 1)))
+        for row in added:
+            block.add(row, self._name_numbers.__getitem__)
+        return block
 
     def _number(self, sessions: Iterable[str], revision: int) -> None:
         for name in sorted(set(sessions) - self._numbers.keys()):
@@ -306,8 +290,8 @@ class SqliteForward:
         self._look()
 
     @contextlib.contextmanager
-    def _transaction(self, kind: str = "IMMEDIATE") -> Iterator[sqlite3.Connection]:
-        self._run(f"BEGIN {kind}")
+    def _transaction(self) -> Iterator[sqlite3.Connection]:
+        self._run("BEGIN IMMEDIATE")
         database = self._database
         assert database is not None
         try:
@@ -332,22 +316,42 @@ class SqliteForward:
     # ---- reading
 
     def read(self, ranges: Sequence[Range]) -> Columns:
-        with self._lock:
-            blocks = map(Block._make, self._read(_whole_blocks(ranges)))
-            # another process may have added rows since the last look: they are in the tail as well, and name new names
-            known = (block.up_to(self._last_known(block.session_id)) for block in blocks)
-            return Columns.of(known, self._names)
+        with self._lock, self._translated():
+            cut = self._cut(ranges)
+            blocks = self._blocks.get([place for place, *_ in cut], self._fetch)
+            parts: Iterator[Part] = ((name, *blocks[place].part(first, last)) for place, name, first, last in cut)
+            return Columns.of(parts, self._names)
+
+    def _cut(self, ranges: Iterable[Range]) -> list[tuple[int, str, int, int]]:
+        """Return the blocks that ranges lie in, each with its range.
+
+        Another process may have added rows since the last look: they are in the tail as well, and name new names.
+        """
+        cut: list[tuple[int, str, int, int]] = []
+        for name, first, last in ranges:
+            if name in self._numbers:
+                place, begin, end = self._numbers[name] << _SEQ_BITS, max(0, first), min(last, self._last_known(name))
+                blocks = range((place + begin) >> BLOCK_BITS << BLOCK_BITS, place + end + 1, 1 << BLOCK_BITS)
+                cut += [(block, name, begin, end) for block in blocks if begin <= end]
+        return cut
+
+    def _fetch(self, places: Sequence[int]) -> dict[int, Block]:
+        """Return the blocks at these places, all of them as of one commit; where there is none, an empty one."""
+        found = dict.fromkeys(places, Block(b"", b""))
+        for place, rows, body in self._run(BLOCKS, orjson.dumps(places).decode()):
+            found[place] = Block.stored(rows, body)
+        return found
 
     def _last_known(self, session_id: str) -> int:
         position = self._positions.get(session_id)
-        return position.seq if position else 0
+        return min(position.seq, _LAST_SEQ) if position else 0
 
     def endings(self, ranges: Sequence[Range]) -> dict[EventRef, list[Mark]]:
         with self._lock, self._translated():
             if not self._run("SELECT EXISTS(SELECT 1 FROM ending)").fetchone()[0]:
                 return {}  # so it is in most looms
             asked = orjson.dumps([self._bounds(one) for one in ranges if one[0] in self._numbers]).decode()
-            rows = self._run(_ENDINGS, asked).fetchall()
+            rows = self._run(ENDINGS, asked).fetchall()
             enders = {row[1] >> _SEQ_BITS for row in rows}
             reached = {number: self._last_known(self._sessions.get(number, "")) for number in enders}
             names = self._sessions
@@ -361,31 +365,13 @@ class SqliteForward:
         name, first, last = asked
         return self._place(name, max(0, first)), self._place(name, last)
 
-    def _read(self, ranges: Sequence[Range]) -> list[tuple[Any, ...]]:
-        """Return the blocks in these ranges, all of them as of one commit."""
-        found: list[tuple[Any, ...]] = []
-        with self._lock, self._translated(), self._transaction("DEFERRED") as database:
-            for asked in ranges:
-                if asked[0] in self._numbers:
-                    found += database.execute(_BLOCKS, (asked[0], *self._bounds(asked))).fetchall()
-        return found
-
     def row_count(self) -> int:
         with self._lock, self._translated():
             return int(self._run("SELECT coalesce(sum(rows), 0) FROM block").fetchone()[0])
 
 
 def _inode_of(path: Path) -> int:
-    return identity_of(path)[0] if path.exists() else 0
-
-
-def _whole_blocks(ranges: Sequence[Range]) -> list[Range]:
-    """Return the ranges widened to whole blocks, so that none is read twice."""
-    found: list[Range] = []
-    for session_id, low, high in sorted(ranges):
-        first, last = max(0, low) >> _BLOCK_BITS << _BLOCK_BITS, high | (1 << _BLOCK_BITS) - 1
-        if found and found[-1][0] == session_id and first <= found[-1][2] + 1:
-            found[-1] = (session_id, found[-1][1], max(last, found[-1][2]))
-        else:
-            found.append((session_id, first, last))
-    return found
+    try:
+        return identity_of(path)[0]
+    except (FileNotFoundError, NotADirectoryError):
+        return 0

@@ -5,16 +5,30 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Final
 
 import orjson
 
 from zaxy.errors import ProjectionError
 from zaxy.projections.graph.intake import SEPARATOR, Analyze, Told, tokens_of
-from zaxy.projections.graph.ladybug_reading import TOP, chunks, look_up, read_named_statements
+from zaxy.projections.graph.ladybug_reading import (
+    TOP,
+    chunks,
+    look_up,
+    read_entity_count,
+    read_holders,
+    read_named_statements,
+)
 from zaxy.projections.graph.ladybug_schema import Run
 
 Row = dict[str, Any]
+
+COMMON_ENTITIES: Final = 4_096
+"""A token that no more entities hold is read by its relations, in up to some 6 ms."""
+
+_COMMON_SHARE: Final = 64
+"""Nor is one common that fewer than one in so many entities hold. The library keeps every version of a text that a
+checkpoint takes over, so the tokens that keep a list must stay few, however many words there are."""
 
 
 def write_rows(run: Run, query: str, rows: Sequence[Row]) -> None:
@@ -133,7 +147,7 @@ class EntityWriter:
         )
 
     def _write_tokens(self, states: Mapping[str, _EntityState]) -> None:
-        """Keep each token's frequency and its list of the entities stated last.
+        """Keep which entities hold each token, how many, and for a common one which of them were stated last.
 
         An entity's recency only grows while events are taken in, so the old list and what was touched now hold the
         new one. A token that an entity lost has no such bound: its list is made anew.
@@ -146,30 +160,68 @@ class EntityWriter:
                     touched[word].append((state.recent, key))
             for word in state.gained:
                 more[word] += 1
-        query = "UNWIND $keys AS k MATCH (t:Token) WHERE t.token = k RETURN t.token, t.frequency, t.top"
-        before = {row[0]: (row[1], row[2]) for row in look_up(self._run, query, list(touched))}
+        before = self._read_tokens(list(touched))
         rows: list[Row] = []
         for token, entries in touched.items():
-            frequency, top = before.get(token, (0, b"[]"))
-            merged: dict[str, int] = {key: recent for recent, key in orjson.loads(top)}
-            merged.update((key, recent) for recent, key in entries)
-            rows.append(_token_row(token, frequency + more[token], ((recent, key) for key, recent in merged.items())))
-        self._create_or_set_tokens(rows, before.keys())
+            frequency, top = before.get(token, (0, ""))
+            if top:
+                merged: dict[str, int] = {key: recent for recent, key in orjson.loads(top)}
+                merged.update((key, recent) for recent, key in entries)
+                top = _listed((recent, key) for key, recent in merged.items())
+            if top or more[token]:
+                rows.append({"token": token, "frequency": frequency + more[token], "top": top})
+        self._create_or_set_tokens(rows, {token: top for token, (_, top) in before.items()})
+        self._write_holders(states)
+        self._list_common([row for row in rows if not row["top"]])
         self._rebuild_tokens({word for state in states.values() for word in state.lost})
 
-    def _create_or_set_tokens(self, rows: Sequence[Row], known: Iterable[str]) -> None:
-        held = set(known)
+    def _read_tokens(self, tokens: Sequence[str]) -> dict[str, tuple[int, str]]:
+        """Return how many entities hold each token that is there, and its list."""
+        query = "UNWIND $keys AS k MATCH (t:Token) WHERE t.token = k RETURN t.token, t.frequency, t.top"
+        return {row[0]: (row[1], row[2]) for row in look_up(self._run, query, tokens)}
+
+    def _write_holders(self, states: Mapping[str, _EntityState]) -> None:
+        """Relate entities to the tokens that they gained, and no more to those that they lost."""
+        gained = [{"token": word, "key": key} for key, state in states.items() for word in state.gained]
+        lost = [{"token": word, "key": key} for key, state in states.items() for word in state.lost]
+        ends = "MATCH (e:Entity) WHERE e.key = r.key MATCH (t:Token) WHERE t.token = r.token"
+        self._each(f"{ends} CREATE (t)-[:HOLDS]->(e)", gained)
+        self._each("MATCH (e:Entity)<-[h:HOLDS]-(t:Token) WHERE e.key = r.key AND t.token = r.token DELETE h", lost)
+
+    def _list_common(self, rows: Sequence[Row]) -> None:
+        """Give the tokens that became common their list."""
+        often = [row for row in rows if row["frequency"] > COMMON_ENTITIES]
+        least = self._least_common() if often else 0
+        common = [row for row in often if row["frequency"] > least]
+        held = [{**row, "top": _listed(read_holders(self._run, row["token"], TOP))} for row in common]
+        self._each("MATCH (t:Token) WHERE t.token = r.token SET t.top = r.top", held)
+
+    def _least_common(self) -> int:
+        """Return how many entities hold a token at least before it counts as common."""
+        return max(COMMON_ENTITIES, read_entity_count(self._run) // _COMMON_SHARE)
+
+    def _create_or_set_tokens(self, rows: Sequence[Row], held: Mapping[str, str]) -> None:
+        """Write tokens.
+
+        Args:
+            rows: Their new content.
+            held: The list that each of those has which are there already.
+        """
         self._each(
             "CREATE (:Token {token: r.token, frequency: r.frequency, top: r.top})",
             [row for row in rows if row["token"] not in held],
         )
         self._each(
-            "MATCH (t:Token) WHERE t.token = r.token SET t.frequency = r.frequency, t.top = r.top",
+            "MATCH (t:Token) WHERE t.token = r.token SET t.frequency = r.frequency",
             [row for row in rows if row["token"] in held],
+        )
+        self._each(
+            "MATCH (t:Token) WHERE t.token = r.token SET t.top = r.top",
+            [row for row in rows if row["token"] in held and row["top"] != held[row["token"]]],
         )
 
     def _rebuild_tokens(self, tokens: set[str]) -> None:
-        """Make the lists of these tokens anew in one pass over all entities; a token that none holds goes."""
+        """Count these tokens anew, and make their lists, in one pass over all entities; one that none holds goes."""
         if not tokens:
             return
         frequency: dict[str, int] = dict.fromkeys(tokens, 0)
@@ -182,8 +234,17 @@ class EntityWriter:
                     top[token] = _best(top[token])
         ordered = sorted(tokens)
         self._delete("Token", "token", [token for token in ordered if not frequency[token]])
-        rows = [_token_row(token, frequency[token], top[token]) for token in ordered if frequency[token]]
-        self._create_or_set_tokens(rows, ordered)
+        least = self._least_common()
+        rows: list[Row] = [
+            {
+                "token": token,
+                "frequency": frequency[token],
+                "top": _listed(top[token]) if frequency[token] > least else "",
+            }
+            for token in ordered
+            if frequency[token]
+        ]
+        self._create_or_set_tokens(rows, {token: held for token, (_, held) in self._read_tokens(ordered).items()})
 
     def _delete(self, table: str, column: str, keys: Sequence[str]) -> None:
         for part in chunks(keys):
@@ -210,19 +271,13 @@ class EntityWriter:
             kept[key] = state
         self._delete("Entity", "key", gone)
         self._write_states(kept)
-        self._write_missing_tokens(words)
         self._rebuild_tokens(words)
-
-    def _write_missing_tokens(self, words: set[str]) -> None:
-        query = "UNWIND $keys AS k MATCH (t:Token) WHERE t.token = k RETURN t.token"
-        known = {row[0] for row in look_up(self._run, query, sorted(words))}
-        rows: list[Row] = [_token_row(word, 0, ()) for word in sorted(words - known)]
-        self._create_or_set_tokens(rows, known)
+        self._write_holders(kept)
 
 
 def _best(entries: Iterable[tuple[int, str]]) -> list[tuple[int, str]]:
     return sorted(entries, key=lambda entry: (-entry[0], entry[1]))[:TOP]
 
 
-def _token_row(token: str, frequency: int, entries: Iterable[tuple[int, str]]) -> Row:
-    return {"token": token, "frequency": frequency, "top": orjson.dumps(_best(entries)).decode()}
+def _listed(entries: Iterable[tuple[int, str]]) -> str:
+    return orjson.dumps(_best(entries)).decode()

@@ -19,7 +19,7 @@ ROWS_A_STATEMENT: Final = 500
 _ENDING: Final = "s.id, r.seq, r.moment, r.recorded_at, r.lifted"
 
 TOP: Final = 64
-"""How many of its most recently stated entities a token keeps at hand; a longer list is read from all entities."""
+"""How many of its most recently stated entities a common token keeps at hand; more are read from all entities."""
 
 
 def chunks(rows: Sequence[object]) -> Iterator[Sequence[object]]:
@@ -52,13 +52,22 @@ def read_ranked(run: Run, token: str, limit: int) -> list[Ranked]:
     rows = run("MATCH (t:Token) WHERE t.token = $token RETURN t.frequency, t.top", token=token)
     if not rows or limit < 1:
         return []
-    frequency, top = rows[0][0], orjson.loads(rows[0][1])
-    if min(limit, frequency) > len(top):
+    frequency, top = rows[0][0], orjson.loads(rows[0][1] or b"[]")
+    if not top:
+        top = read_holders(run, token, limit)
+    elif min(limit, frequency) > len(top):
         words = f"{SEPARATOR}{token}{SEPARATOR}"
         top = run("MATCH (e:Entity) WHERE e.words CONTAINS $words RETURN e.recent, e.key", words=words)
         top = heapq.nsmallest(limit, top, key=lambda row: (-row[0], row[1]))
     recent = {key: moment for moment, key in top[:limit]}
     return [Ranked(recent[entity.key], entity) for entity in read_entities(run, list(recent))]
+
+
+def read_holders(run: Run, token: str, limit: int) -> list[tuple[int, str]]:
+    """Return when it was last stated, and its key, of each entity that holds a token, latest first."""
+    query = "MATCH (t:Token)-[:HOLDS]->(e:Entity) WHERE t.token = $token RETURN e.recent AS recent, e.key AS key"
+    rows = run(f"{query} ORDER BY recent DESC, key LIMIT $limit", token=token, limit=limit)
+    return [(recent, key) for recent, key in rows]
 
 
 def read_frequency(run: Run, token: str) -> int:

@@ -12,7 +12,7 @@ Run = Callable[..., Rows]
 """Runs one Cypher statement, its parameters by name, and returns all rows."""
 
 FORMAT_NAME: Final = "zaxy-graph"
-FORMAT_VERSION: Final = 2
+FORMAT_VERSION: Final = 3
 
 TABLES: Final = (
     "CREATE NODE TABLE Meta(format STRING PRIMARY KEY, version INT64)",
@@ -28,6 +28,7 @@ TABLES: Final = (
     "CREATE NODE TABLE Fact(id STRING PRIMARY KEY, session STRING, keys STRING)",
     "CREATE NODE TABLE Mark(id STRING PRIMARY KEY, session STRING, ended BOOLEAN, valid_from INT64)",
     "CREATE NODE TABLE Ended(id STRING PRIMARY KEY)",
+    "CREATE REL TABLE HOLDS(FROM Token TO Entity)",
     (
         "CREATE REL TABLE STATES(FROM Entity TO Session, seq INT64, valid_from INT64, recorded_at INT64, role STRING,"
         " status STRING, ended BOOLEAN, trust INT64, name STRING)"

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from itertools import islice
 from typing import Final, Protocol
 
@@ -57,13 +57,12 @@ class LayeredSearch:
         return found[:limit]
 
     def _still_so(
-        self, base: CountedIndex, candidates: Sequence[Candidate], selection: Selection
+        self, base: CountedIndex, candidates: Iterable[Candidate], selection: Selection
     ) -> Iterator[Candidate]:
         """Yield the candidates that had not ended, by what both layers say."""
-        for start in range(0, len(candidates), _LOOKED_UP_AT_ONCE):
-            part = candidates[start : start + _LOOKED_UP_AT_ONCE]
-            marks = self._marks(base, [candidate.ref for candidate in part])
-            yield from (candidate for candidate in part if selection.keeps(marks.get(candidate.ref, ())))
+        left = iter(candidates)
+        while part := list(islice(left, _LOOKED_UP_AT_ONCE)):
+            yield from _kept(part, self._marks(base, [candidate.ref for candidate in part]), selection)
 
     def _marks(self, base: CountedIndex, refs: Sequence[EventRef]) -> dict[EventRef, list[Mark]]:
         found = base.marks(refs)
@@ -76,8 +75,10 @@ class LayeredSearch:
         wanted = limit + min(self._tail.marked(), _MORE_AT_FIRST)
         while True:
             found = base.search(terms, selection, wanted)
-            touched = self._marks(base, list(self._tail.marks([candidate.ref for candidate in found])))
-            kept = [candidate for candidate in found if selection.keeps(touched.get(candidate.ref, ()))]
+            touched = {}
+            if self._tail.marked():
+                touched = self._marks(base, list(self._tail.marks([candidate.ref for candidate in found])))
+            kept = _kept(found, touched, selection)
             if len(kept) >= limit or len(found) < wanted:
                 return kept[:limit]
             wanted *= _GROWTH
@@ -102,3 +103,12 @@ class LayeredSearch:
     def documents(self) -> int:
         """Return how many events both hold."""
         return self._tail.documents() + (0 if self._base is None else self._base.documents())
+
+
+def _kept(
+    candidates: list[Candidate], marks: Mapping[EventRef, Sequence[Mark]], selection: Selection
+) -> list[Candidate]:
+    """Return the candidates that these marks leave; nearly always nothing is marked."""
+    if not marks and selection.keeps(()):
+        return candidates
+    return [candidate for candidate in candidates if selection.keeps(marks.get(candidate.ref, ()))]

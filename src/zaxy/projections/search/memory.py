@@ -4,58 +4,17 @@ from __future__ import annotations
 
 import threading
 from collections import Counter, defaultdict
-from collections.abc import Collection, Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from itertools import islice
 from typing import Any
 
 from zaxy.ids import EventRef
 from zaxy.projections.protocols import Candidate, Capabilities, Position, TermStatistics
 from zaxy.projections.search.analysis import Analyzer, analyzer, search_text
-from zaxy.projections.search.bm25 import inverse_document_frequency, stored_length, term_score
+from zaxy.projections.search.bm25 import stored_length
+from zaxy.projections.search.documents import Document, Documents, Weighed
 from zaxy.projections.selection import Mark, Selection, marks_of
 from zaxy.vocabulary.model import EventClass, Meaning
-
-
-@dataclass(frozen=True, slots=True)
-class _Document:
-    """One event's searchable side."""
-
-    event_type: str
-    actor: str
-    occurred_at: int
-    recorded_at: int
-    housekeeping: bool
-    counts: Mapping[str, int]
-    length: int
-    stored_length: int
-
-    def is_admitted(self, ref: EventRef, selection: Selection) -> bool:
-        """Return what the selection says of the event, endings left aside."""
-        return selection.admits(
-            ref.session_id,
-            self.event_type,
-            self.actor,
-            self.occurred_at,
-            self.recorded_at,
-            housekeeping=self.housekeeping,
-        )
-
-
-class _Weighed:
-    """The terms of a question with what each tells in a corpus."""
-
-    def __init__(self, terms: Sequence[str], statistics: TermStatistics) -> None:
-        self.mean = statistics.tokens / statistics.documents if statistics.documents else 0.0
-        self.weights = {
-            term: inverse_document_frequency(statistics.documents, statistics.frequencies.get(term, 0))
-            for term in terms
-        }
-
-    def score(self, document: _Document) -> float:
-        """Return how well a document answers."""
-        held = ((weight, document.counts[term]) for term, weight in self.weights.items() if term in document.counts)
-        return sum(weight * term_score(count, document.stored_length, self.mean) for weight, count in held)
 
 
 class MemorySearch:
@@ -76,12 +35,10 @@ class MemorySearch:
 
     def reset(self) -> None:
         with self._lock:
-            self._documents: dict[EventRef, _Document] = {}
-            self._postings: dict[str, dict[EventRef, int]] = defaultdict(dict)
+            self._documents = Documents()
             self._endings: dict[EventRef, dict[EventRef, Mark]] = defaultdict(dict)
-            self._restored: dict[EventRef, dict[EventRef, _Document]] = defaultdict(dict)
+            self._restored: dict[EventRef, dict[EventRef, Document]] = defaultdict(dict)
             self._cursor: dict[str, Position] = {}
-            self._tokens = 0
 
     def close(self) -> None:
         """Nothing is held open."""
@@ -98,19 +55,16 @@ class MemorySearch:
 
     def _add(self, meaning: Meaning) -> None:
         event = meaning.event
-        self._documents[event.ref] = document = self._document(meaning)
-        self._tokens += document.length
-        for term, count in document.counts.items():
-            self._postings[term][event.ref] = count
+        self._documents.add(event.ref, self._document(meaning))
         for target, mark in marks_of(meaning):
             self._endings[target][event.ref] = mark
         for restored in meaning.restored:
             self._restored[restored.event.ref][event.ref] = self._document(restored)
 
-    def _document(self, meaning: Meaning) -> _Document:
+    def _document(self, meaning: Meaning) -> Document:
         event = meaning.event
         counts = Counter(self._analyzer.terms(search_text(meaning, self._analyzer.language)))
-        return _Document(
+        return Document(
             event.event_type,
             event.actor,
             event.occurred_moment,
@@ -124,11 +78,7 @@ class MemorySearch:
     def drop(self, sessions: Iterable[str]) -> None:
         gone = set(sessions)
         with self._lock:
-            for ref in [ref for ref in self._documents if ref.session_id in gone]:
-                document = self._documents.pop(ref)
-                self._tokens -= document.length
-                for term in document.counts:
-                    del self._postings[term][ref]
+            self._documents = self._documents.without(gone)
             _forget(self._endings.values(), gone)
             _forget(self._restored.values(), gone)
             for session_id in gone:
@@ -136,8 +86,8 @@ class MemorySearch:
 
     def statistics(self, terms: Iterable[str]) -> TermStatistics:
         with self._lock:
-            frequencies = {term: len(self._postings.get(term, ())) for term in terms}
-            return TermStatistics(len(self._documents), self._tokens, frequencies)
+            frequencies = {term: self._documents.frequency(term) for term in terms}
+            return TermStatistics(len(self._documents), self._documents.tokens, frequencies)
 
     def search(self, terms: Sequence[str], selection: Selection, limit: int) -> list[Candidate]:
         return self.search_with(terms, selection, limit, self.statistics(terms))
@@ -148,10 +98,10 @@ class MemorySearch:
         """As `search`, scored with the figures of a larger corpus that these documents are part of."""
         with self._lock:
             found = self.candidates(terms, selection, statistics)
-            kept = [candidate for candidate in found if selection.keeps(self._endings.get(candidate.ref, {}).values())]
-        return kept[:limit]
+            kept = (candidate for candidate in found if selection.keeps(self._endings.get(candidate.ref, {}).values()))
+            return list(islice(kept, limit))
 
-    def candidates(self, terms: Sequence[str], selection: Selection, statistics: TermStatistics) -> list[Candidate]:
+    def candidates(self, terms: Sequence[str], selection: Selection, statistics: TermStatistics) -> Iterator[Candidate]:
         """Return all that hold any of the terms, best first, endings not applied.
 
         Args:
@@ -160,23 +110,12 @@ class MemorySearch:
             statistics: The figures of the corpus that these documents are part of.
         """
         with self._lock:
-            weighed = _Weighed(terms, statistics)
-            scores: dict[EventRef, float] = defaultdict(float)
-            for term, weight in weighed.weights.items():
-                for ref, count in self._postings.get(term, {}).items():
-                    scores[ref] += weight * term_score(count, self._documents[ref].stored_length, weighed.mean)
-            found = [
-                Candidate(ref, score)
-                for ref, score in scores.items()
-                if self._documents[ref].is_admitted(ref, selection)
-            ]
-        found.sort(key=Candidate.place)
-        return found
+            return self._documents.best(Weighed(terms, statistics), selection)
 
     def restored(self, terms: Sequence[str], selection: Selection, statistics: TermStatistics) -> list[Candidate]:
         """Return, as `candidates`, events that are not in here, but of which an event in here takes back an ending."""
         with self._lock:
-            weighed = _Weighed(terms, statistics)
+            weighed = Weighed(terms, statistics)
             return [
                 Candidate(ref, score)
                 for ref, told in self._restored.items()

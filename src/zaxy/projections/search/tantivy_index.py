@@ -84,6 +84,7 @@ class TantivySearch:
 
     def __init__(self, folder: Path, *, resolve: Resolve | None = None, text_analyzer: Analyzer | None = None) -> None:
         self._folder, self._index_folder = folder, folder / "index"
+        self._meta = self._index_folder / "meta.json"
         self._resolve = resolve
         self._analyzer = text_analyzer or analyzer()
         self._lock = threading.RLock()
@@ -154,7 +155,8 @@ class TantivySearch:
                 positions = self._cursor_file.read(meta.stamp)
                 is_noted = self._sum.holds() and (told is None or told["stamp"] <= meta.stamp)
                 is_lost = searcher.num_docs and self._cursor_file.is_empty()
-                if is_lost or not is_noted or meta.documents != tantivy_queries.documents_ever(searcher):
+                kinds = tantivy_queries.kinds_in(searcher)
+                if is_lost or not is_noted or meta.documents != sum(kinds.values()):
                     raise ProjectionError(f"the search index in {self._folder} does not fit its cursor")
             except (ProjectionError, OSError, ValueError):
                 if (read_meta(self._index_folder), self._sum.told()) == (meta, told):
@@ -162,7 +164,7 @@ class TantivySearch:
                 continue  # another process committed, or merged segments
             if read_meta(self._index_folder) == meta:
                 self._index, self._searcher, self._positions = index, searcher, positions
-                self._seen, self._tokens, self._marks = meta.identity, None, {}
+                self._kinds, self._seen, self._tokens, self._marks = kinds, meta.identity, None, {}
                 return
         raise BusyError(f"the search index in {self._folder} changes faster than it can be opened", remedy="try again")
 
@@ -174,10 +176,13 @@ class TantivySearch:
         """
         with self._lock:
             try:
-                if not (self._index_folder / "meta.json").exists():
-                    return False  # it is being made anew: what was read before still holds
-                if identity_of(self._index_folder / "meta.json") == self._seen:
+                if identity_of(self._meta) == self._seen:
                     return False
+            except (FileNotFoundError, NotADirectoryError):
+                return False  # it is being made anew: what was read before still holds
+            except OSError as error:
+                raise ProjectionError(f"the search index in {self._folder} cannot be read: {error}") from error
+            try:
                 self._reload(None if self._copy else self._index)
             except (OSError, ValueError) as error:
                 raise ProjectionError(f"the search index in {self._folder} cannot be read: {error}") from error
@@ -319,6 +324,8 @@ class TantivySearch:
     def marks(self, refs: Collection[EventRef]) -> dict[EventRef, list[Mark]]:
         with self._lock:
             try:
+                if not self._kinds["ending"]:
+                    return {}  # so it is in most looms
                 new = [ref for ref in refs if ref not in self._marks]
                 if len(self._marks) + len(new) > _MOST_KNOWN_MARKS:
                     self._marks, new = {}, list(refs)
@@ -330,10 +337,10 @@ class TantivySearch:
 
     def search(self, terms: Sequence[str], selection: Selection, limit: int) -> list[Candidate]:
         with self._lock:
-            searcher = self._searcher
+            searcher, kinds = self._searcher, self._kinds
         if not terms or limit < 1:
             return []
-        query = tantivy_queries.build(self._index.schema, searcher, terms, selection)
+        query = tantivy_queries.build(self._index.schema, searcher, kinds, terms, selection)
         try:
             hits = tantivy_queries.search_whole_ties(searcher, query, limit)
             addresses = [address for _, address in hits]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
 from zaxy.clock import FOREVER
@@ -14,6 +14,8 @@ _PAST: Final = ", past"
 _ENDED: Final = ", ended"
 _NEVER_SAID: Final = ", never said"
 _PARTS: Final = ("", _ENDED, _NEVER_SAID, _PAST)
+_KINDS: Final = ("memory", "housekeeping")
+_SLICES: Final = tuple(f"{kind}{part}" for kind in _KINDS for part in _PARTS)
 _TIE_MARGIN: Final = 20
 _MOST_TIES: Final = 5_000
 
@@ -51,50 +53,89 @@ def kind_of(*, housekeeping: bool, part: Slice) -> str:
     return f"{kind}{_NEVER_SAID if part.ended_from == VOID else _ENDED}"
 
 
-def _standing(schema: Any, searcher: Any, selection: Selection) -> Any:
-    """Return a query for the slices that say what was known then, of the events that had not ended."""
-    from tantivy import FieldType, Occur, Query
+def _known_then(schema: Any, selection: Selection, known_at: int) -> Any:
+    """Return a query for the slices that say what was known at a moment, of the events that had not ended."""
+    from tantivy import Occur, Query
 
-    kinds = ["memory", "housekeeping"] if selection.housekeeping else ["memory"]
-
-    def of(*parts: str) -> Any:
-        names = [f"{kind}{part}" for kind in kinds for part in parts]
-        return exact(schema, "kind", names[0]) if len(names) == 1 else Query.term_set_query(schema, "kind", names)
-
-    def between(field: str, low: int | None, high: int | None) -> tuple[Any, Any]:
-        return Occur.Must, Query.range_query(schema, field, FieldType.Integer, low, high)
-
-    not_ended = [] if selection.history else [between("ended_from", selection.world_moment + 1, None)]
-    if selection.known_at is not None:
-        known = [between("known_from", None, selection.known_at), between("known_until", selection.known_at + 1, None)]
-        return Query.boolean_query([(Occur.Must, of(*_PARTS)), *known, *not_ended])
-    if selection.history:
-        return of("", _ENDED, _NEVER_SAID)
-    still = of("")
-    if not any(searcher.doc_freq("kind", f"{kind}{_ENDED}") for kind in kinds):
-        return still
-    later = Query.boolean_query([(Occur.Must, of(_ENDED)), *not_ended])
-    return Query.boolean_query([(Occur.Should, still), (Occur.Should, later)])
+    every = _any_kind(schema, [f"{kind}{part}" for kind in _kinds(selection) for part in _PARTS])
+    known = [_between(schema, "known_from", None, known_at), _between(schema, "known_until", known_at + 1, None)]
+    if not selection.history:
+        known.append(_between(schema, "ended_from", selection.world_moment + 1, None))
+    return Query.boolean_query([(Occur.Must, one) for one in (every, *known)])
 
 
-def build(schema: Any, searcher: Any, terms: Sequence[str], selection: Selection) -> Any:
-    """Return the query for events that hold any of the terms and pass the selection."""
-    from tantivy import FieldType, Occur, Query
+def _standing(schema: Any, kinds: Mapping[str, int], selection: Selection) -> list[tuple[Any, Any]]:
+    """Return the clauses for the slices that say what is known now, of the events that have not ended.
+
+    Nearly always that is most of what there is; to leave the rest out, or nothing, takes half as long as to ask for it.
+    """
+    from tantivy import Occur, Query
+
+    wanted = [f"{kind}{part}" for kind in _kinds(selection) for part in ("", _ENDED, _NEVER_SAID)]
+    ended = [] if selection.history else [name for name in wanted if name.endswith(_ENDED) and kinds[name]]
+    still = [name for name in wanted if selection.history or not name.endswith((_ENDED, _NEVER_SAID))]
+    others = [name for name in _SLICES if kinds[name] and name not in (*still, *ended)]
+    if sum(kinds[name] for name in others) > sum(kinds[name] for name in still):
+        either = [_any_kind(schema, still)]
+        if ended:
+            later = _any_kind(schema, ended), _between(schema, "ended_from", selection.world_moment + 1, None)
+            either.append(Query.boolean_query([(Occur.Must, one) for one in later]))
+        return [_must(Query.boolean_query([(Occur.Should, one) for one in either]))]
+    gone = [_any_kind(schema, others)] if others else []
+    if ended:
+        past = _any_kind(schema, ended), _between(schema, "ended_from", None, selection.world_moment)
+        gone.append(Query.boolean_query([(Occur.Must, one) for one in past]))
+    return [(Occur.MustNot, one) for one in gone]
+
+
+def _kinds(selection: Selection) -> tuple[str, ...]:
+    return _KINDS if selection.housekeeping else _KINDS[:1]
+
+
+def _any_kind(schema: Any, names: Sequence[str]) -> Any:
+    from tantivy import Query
+
+    return exact(schema, "kind", names[0]) if len(names) == 1 else Query.term_set_query(schema, "kind", list(names))
+
+
+def _between(schema: Any, field: str, low: int | None, high: int | None) -> Any:
+    from tantivy import FieldType, Query
+
+    return Query.range_query(schema, field, FieldType.Integer, low, high)
+
+
+def _must(query: Any) -> tuple[Any, Any]:
+    from tantivy import Occur, Query
+
+    return Occur.Must, Query.const_score_query(query, 0.0)
+
+
+def build(schema: Any, searcher: Any, kinds: Mapping[str, int], terms: Sequence[str], selection: Selection) -> Any:
+    """Return the query for events that hold any of the terms and pass the selection.
+
+    Args:
+        schema: The index's fields.
+        searcher: Knows which names there are.
+        kinds: What `kinds_in` tells of it.
+        terms: Analyzed terms.
+        selection: What may be found.
+    """
+    from tantivy import Occur, Query
 
     words = [(Occur.Should, Query.term_query(schema, "text", term, "freq")) for term in dict.fromkeys(terms)]
-    parts = [(Occur.Must, Query.boolean_query(words))]
-
-    def must(query: Any) -> None:
-        parts.append((Occur.Must, Query.const_score_query(query, 0.0)))
-
-    must(_standing(schema, searcher, selection))
+    if selection.known_at is not None:
+        parts = [_must(_known_then(schema, selection, selection.known_at))]
+    else:
+        parts = _standing(schema, kinds, selection)
     for field, names in (("session", selection.sessions), ("type", selection.event_types), ("actor", selection.actors)):
         if names is not None:
-            must(_any_of(schema, searcher, field, names))
+            parts.append(_must(_any_of(schema, searcher, field, names)))
     low, high = selection.occurred_from, selection.bounded_world
     if low is not None or high is not None:
-        must(Query.range_query(schema, "occurred", FieldType.Integer, low, high))
-    return Query.boolean_query(parts)
+        parts.append(_must(_between(schema, "occurred", low, high)))
+    if all(occur == Occur.MustNot for occur, _ in parts):  # the library has a faster way for words alone
+        return Query.boolean_query([*words, *parts])
+    return Query.boolean_query([(Occur.Must, Query.boolean_query(words)), *parts])
 
 
 def _any_of(schema: Any, searcher: Any, field: str, names: Names) -> Any:
@@ -126,10 +167,9 @@ def count_events(schema: Any, searcher: Any) -> int:
     return int(searcher.search(still_open, 1, count=True).count)
 
 
-def documents_ever(searcher: Any) -> int:
-    """Return how many documents the segments hold, deleted ones too: each has one kind."""
-    slices = [f"{kind}{part}" for kind in ("memory", "housekeeping") for part in _PARTS]
-    return sum(int(searcher.doc_freq("kind", kind)) for kind in (*slices, "ending"))
+def kinds_in(searcher: Any) -> dict[str, int]:
+    """Return how many documents of each kind the segments hold, deleted ones too: each has one kind."""
+    return {kind: int(searcher.doc_freq("kind", kind)) for kind in (*_SLICES, "ending")}
 
 
 def search_whole_ties(searcher: Any, query: Any, limit: int) -> list[Any]:

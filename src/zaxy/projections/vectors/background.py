@@ -10,6 +10,9 @@ from collections.abc import Callable
 from contextlib import suppress
 from typing import TYPE_CHECKING, Final
 
+from zaxy.embedding.protocol import EmbeddingError
+from zaxy.telemetry import SILENT, Counted, Observer, Reason
+
 if TYPE_CHECKING:
     from zaxy.projections.vectors.filling import VectorFiller
 
@@ -28,10 +31,12 @@ class BackgroundFilling:
 
     Args:
         filler: Gives what fills; called on the thread. None when there are no vectors.
+        observer: Who watches whether it works.
     """
 
-    def __init__(self, filler: Callable[[], VectorFiller | None]) -> None:
+    def __init__(self, filler: Callable[[], VectorFiller | None], observer: Observer = SILENT) -> None:
         self._filler = filler
+        self._observer = observer
         self._wanted, self._closing = threading.Event(), threading.Event()
         self._starting = threading.Lock()
         self._thread: threading.Thread | None = None
@@ -63,6 +68,9 @@ class BackgroundFilling:
 
     def _failed(self, filler: VectorFiller | None, error: Exception) -> None:
         told = str(error) or type(error).__name__
+        is_provider = isinstance(error, EmbeddingError)
+        reason = Reason.EMBEDDING_PROVIDER_UNAVAILABLE if is_provider else Reason.VECTORS_UNAVAILABLE
+        self._observer.count(Counted.DEGRADED, reason)
         if filler is not None and filler.last_error != told:
             logger.warning("vectors could not be filled in: %s", told)
             filler.last_error = told

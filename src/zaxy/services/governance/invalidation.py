@@ -75,6 +75,7 @@ class InvalidationService:
         invalid_at: str | None = None,
         reason: str = "",
         origin: Origin | None = None,
+        is_session_named: bool = True,
     ) -> Invalidated:
         """Record that events no longer count from a moment on. On return it is on disk and every query obeys it.
 
@@ -90,6 +91,8 @@ class InvalidationService:
             invalid_at: From when on, RFC 3339, also in the future; None means now.
             reason: Why.
             origin: Where that comes from.
+            is_session_named: Whether somebody asked for that session. Where nobody did, and all that ends lies in one
+                session, the ending is recorded in that one: who sees only that session sees it end.
 
         Raises:
             InvalidInputError: Neither or both were named, or a value cannot be read.
@@ -109,7 +112,11 @@ class InvalidationService:
             if not any(CIPHER_KEY in event.payload for event in targets):  # what is sealed is not named in the clear
                 payload["entity"] = {"type": entity[0], "name": entity[1]}
         with governing(self._loom):  # a correction that came in between would not be ended with the others
-            payload["targets"] = [event.citation for event in self._whole(targets)]
+            whole = self._whole(targets)
+            payload["targets"] = [event.citation for event in whole]
+            sessions = {event.session_id for event in whole}
+            if not is_session_named and len(sessions) == 1:
+                (session_id,) = sessions
             told = {**payload, "reason": reason} if reason else payload
             clean_payload(told)  # what could not be sealed is refused before the gate is asked
             gate = self._let_through(targets[0], session_id, actor, origin)

@@ -95,8 +95,8 @@ class Standings:
         self, graph: GraphReader, root: Event
     ) -> tuple[list[Event], dict[EventRef, Sequence[Ending]], list[EventRef]]:
         changed_by = sorted({ending.by for ending in graph.endings(root.ref)})
-        raws = [raw for by in changed_by if (raw := self.loom.read(by)) is not None]
-        earlier = [raw for raw in raws if raw.event_type in STANDS_FOR and self.reader.root(raw) == root.ref]
+        raws = self.loom.read_many(changed_by)
+        earlier = [raw for raw in raws.values() if raw.event_type in STANDS_FOR and self.reader.root(raw) == root.ref]
         earlier.sort(key=lambda one: one.seq, reverse=True)
         del earlier[MAX_EARLIER:]
         return earlier, {one.ref: graph.endings(one.ref) for one in (root, *earlier)}, changed_by

@@ -10,7 +10,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
-from zaxy.errors import InvalidInputError, ProjectionError
+from zaxy.errors import InvalidInputError, UnavailableError
 from zaxy.eventloom.loom import Eventloom
 from zaxy.ids import EventRef
 from zaxy.projections.protocols import GraphReader
@@ -24,6 +24,7 @@ from zaxy.services.recall.provenance import place_of
 from zaxy.services.recall.query import RecallService
 from zaxy.services.recall.question import Filters, telling_terms
 from zaxy.services.recall.results import Answer, Changes, Fact, Hit, Packet
+from zaxy.telemetry import Degraded, failure
 
 LEAST_TOKENS: Final = 50
 MOST_TOKENS: Final = 200_000
@@ -101,8 +102,8 @@ class CheckoutService:
         """Return what ``ask`` gives, or the other value where the graph does not answer."""
         try:
             return ask()
-        except ProjectionError as error:
-            warnings.append(f"{lost}: {error}")
+        except UnavailableError as error:
+            warnings.append(Degraded(f"{lost}: {error}", failure("graph", error)))
             return instead
 
     def _facts(self, terms: tuple[str, ...], selection: Selection) -> tuple[list[Fact], list[Fact]]:

@@ -16,6 +16,7 @@ from zaxy.projections.selection import Selection
 from zaxy.services.recall.judging import Judge
 from zaxy.services.recall.provenance import is_endorsement, is_forgotten, standing_in
 from zaxy.services.recall.results import Change, Changes
+from zaxy.telemetry import Degraded, Reason
 from zaxy.vocabulary.model import INTERNAL_ENTITY_TYPES, EventClass, Meaning, Role
 from zaxy.vocabulary.reading import EventReader
 
@@ -89,7 +90,8 @@ class ChangeFinder:
                 meanings = map(self._reader.meaning, self._newer(session_id, since))
                 found += [meaning for meaning in meanings if self._may_be_told(meaning)]
             except (IntegrityError, NotALogError):
-                self.warnings.append(f"what changed in session {session_id} could not be read: its log is damaged")
+                told = f"what changed in session {session_id} could not be read: its log is damaged"
+                self.warnings.append(Degraded(told, Reason.LOG_DAMAGED))
         found.sort(key=lambda one: (-one.event.recorded_moment, one.event.session_id, -one.event.seq))
         return found, self._complete
 

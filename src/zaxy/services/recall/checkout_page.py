@@ -104,11 +104,18 @@ class _Stretch:
     rank: int
     lines: dict[tuple[int, int], str] = field(default_factory=dict)
     times: dict[int, str] = field(default_factory=dict)
+    sources: dict[int, str] = field(default_factory=dict)
 
     def heading(self, hit: Hit | None = None) -> str:
         """Return the heading, with one more event under it where one is given."""
-        more = {} if hit is None else {hit.seq: hit.occurred_at}
-        return heading(self.session_id, {**self.times, **more}, tuple({**self.times, **more}.values()))
+        times = self.times if hit is None else {**self.times, hit.seq: hit.occurred_at}
+        sources = self.sources if hit is None else {**self.sources, **_source_of(hit)}
+        return heading(self.session_id, times, tuple(times.values()), sources)
+
+
+def _source_of(hit: Hit) -> dict[int, str]:
+    source = hit.metadata.get("source")
+    return {hit.seq: str(source)} if source else {}
 
 
 class EvidenceBlock:
@@ -150,6 +157,7 @@ class EvidenceBlock:
         if not self._page.take(over + len(line) + 1):
             return False
         stretch.lines[place_of(hit).seq, hit.seq], stretch.times[hit.seq] = line, hit.occurred_at
+        stretch.sources |= _source_of(hit)
         stretch.rank = min(rank, stretch.rank)
         self._stretches[key] = stretch
         return True

@@ -7,7 +7,7 @@ the number of its event, and what could break a line or control a terminal is sh
 from __future__ import annotations
 
 import re
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from typing import Any, Final
 
 from zaxy.services.recall.results import Change, Fact, Hit
@@ -121,9 +121,12 @@ def _cited(citations: Sequence[str]) -> str:
     return f"{told} and {len(citations) - _MOST_CITED} more" if len(citations) > _MOST_CITED else told
 
 
-def marks(hit: Hit) -> str:
-    """Return in words, in brackets, what a reader has to know before the quotation, nothing for most."""
-    told = hit.metadata
+def marks(told: Mapping[str, Any]) -> str:
+    """Return in words, in brackets, what a reader has to know before the quotation, nothing for most.
+
+    Args:
+        told: The metadata of what is quoted.
+    """
     found = []
     if told.get("corrects"):
         found.append(f"{_state(told)} {one_line(told['corrects'][0])}")
@@ -145,23 +148,34 @@ def quote_label(hit: Hit) -> str:
     """
     actor = one_line(hit.actor)[:_LONGEST_NAME]
     if not hit.event_type.startswith(_TURNS):
-        return f"> {hit.seq} {marks(hit)}{actor}, {one_line(hit.event_type)}: "
+        return f"> {hit.seq} {marks(hit.metadata)}{actor}, {one_line(hit.event_type)}: "
     told = " ".join(hit.content[: _LONGEST_NAME * 2].split()).casefold()
     speaker = "" if told.startswith(f"{actor.casefold()}:") else f"{actor}: "
-    return f"> {hit.seq} {marks(hit)}{speaker}"
+    return f"> {hit.seq} {marks(hit.metadata)}{speaker}"
 
 
-def heading(session_id: str, seqs: Iterable[int], times: Sequence[str]) -> str:
-    """Return the line above events of one session and day: which they are, and when they happened.
+def heading(session_id: str, seqs: Collection[int], times: Sequence[str], sources: Mapping[int, str]) -> str:
+    """Return the line above events of one session and day: which they are, when they happened, who stands behind them.
 
     Args:
         session_id: Their session.
         seqs: Their numbers.
         times: When they happened, each RFC 3339, all of one day.
+        sources: What kind of source stands behind each, by number; without those of which the log does not say it.
     """
     minutes = sorted({one_line(time)[:16].replace("T", " ") for time in times})
     until = f"-{minutes[-1][11:]}" if len(minutes) > 1 else ""
-    return f"[eventloom://{one_line(session_id)}/events/{_ranges(sorted(seqs))} {minutes[0]}{until}]"
+    told = f"eventloom://{one_line(session_id)}/events/{_ranges(sorted(seqs))} {minutes[0]}{until}"
+    return f"[{told}{_sources(sources, len(seqs))}]"
+
+
+def _sources(sources: Mapping[int, str], count: int) -> str:
+    """Return what stands behind ``count`` events, with their numbers where it is not the same for all."""
+    kinds = sorted(set(sources.values()))
+    if len(kinds) == 1 and len(sources) == count:
+        return f", source {kinds[0]}"
+    told = (f"{kind} {_ranges(sorted(seq for seq in sources if sources[seq] == kind))}" for kind in kinds)
+    return f", source {'; '.join(told)}" if kinds else ""
 
 
 def _ranges(seqs: Sequence[int]) -> str:

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any, Final, Protocol
 
+from zaxy.embedding.protocol import EmbeddingError
 from zaxy.errors import UnavailableError
 from zaxy.eventloom.event import Event
 from zaxy.ids import EventRef
@@ -17,6 +18,8 @@ from zaxy.services.recall.inference import FIRST_EVENTS, Clue, Kind, names_of
 from zaxy.services.recall.lanes import followed, graph_lane, lexical_lane
 from zaxy.services.recall.question import GRAPH, LEXICAL, RELATED, VECTOR, VERBATIM, Question
 from zaxy.services.recall.verbatim import exactness, quote
+from zaxy.telemetry import Degraded, Reason, failure
+from zaxy.vocabulary.model import Extraction
 from zaxy.vocabulary.registry import extract
 
 if TYPE_CHECKING:
@@ -24,6 +27,7 @@ if TYPE_CHECKING:
     from zaxy.projections.vectors.store import Admits
     from zaxy.services.recall.ranking.views import Array
 
+_STORES: Final = {LEXICAL: "search", VERBATIM: "search", RELATED: "search", GRAPH: "graph", VECTOR: "vectors"}
 VECTOR_CANDIDATES: Final = 50
 _EXACT_CANDIDATES: Final = 100
 _MANY_UNCOVERED: Final = 0.1
@@ -69,6 +73,7 @@ class Found:
         skipped: Why another lane was not meant to run.
         followed: The names in the first events that the related lane went after.
         events: What was read from the log on the way.
+        extractions: What these mean, where that was made out.
         whole: Whether the words were found in no other event.
         query_vector: The question's vector, when the vector lane ran.
         contrast: How far the largest cosine of a candidate stands above the median of all rows read, then.
@@ -80,6 +85,7 @@ class Found:
     skipped: dict[str, str] = field(default_factory=dict)
     followed: tuple[str, ...] = ()
     events: dict[EventRef, Event | None] = field(default_factory=dict)
+    extractions: dict[EventRef, Extraction] = field(default_factory=dict)
     whole: bool = True
     query_vector: Array | None = None
     contrast: float | None = None
@@ -90,7 +96,7 @@ class Found:
         if self.uncovered < _MANY_UNCOVERED:
             return ()
         told = f"{self.uncovered:.0%} of the candidates have no vector yet: what is said in other words may be missed"
-        return (f"{told}; zaxy memory re-embed fills them in",)
+        return (Degraded(f"{told}; zaxy memory re-embed fills them in", Reason.VECTORS_BEHIND),)
 
     def told(self) -> tuple[str, ...]:
         """Return in a short sentence what else was looked for."""
@@ -127,6 +133,19 @@ class Finder:
         self._read_many = read_many
         self._analyzer = analyzer
 
+    def prepare(self, question: Question) -> tuple[Question, list[str]]:
+        """Embed a question before the lock is taken, so that a slow model holds up nobody else.
+
+        Returns:
+            The question, and nothing; without the vector lane and with a warning where the model failed.
+        """
+        if VECTOR in question.lanes and not (self._vectors.reason or self._none_yet()):
+            try:
+                self._vectors.embed_query(_sound(question.text))
+            except UnavailableError as error:
+                return replace(question, lanes=question.lanes - {VECTOR}), [_failed(VECTOR, error)]
+        return question, []
+
     def find(self, question: Question, pool: int) -> Found:
         """Return what the wanted lanes find, the words at most ``pool`` events."""
         found = Found()
@@ -156,7 +175,7 @@ class Finder:
         try:
             found.lanes[name] = ask()
         except UnavailableError as error:
-            found.failed.append(f"the {name} lane did not run: {error}")
+            found.failed.append(_failed(name, error))
 
     def _find_near(self, found: Found, question: Question, limit: int) -> None:
         if VECTOR not in question.lanes:
@@ -167,7 +186,7 @@ class Finder:
             return
 
         def near() -> Mapping[EventRef, float]:
-            found.query_vector = self._vectors.embed_query(question.text.encode("utf-8", "replace").decode())
+            found.query_vector = self._vectors.embed_query(_sound(question.text))
             near = self._vectors.search(
                 found.query_vector, question.selection.sessions, limit, self._admits(question), at_least=NEAR_ENOUGH
             )
@@ -195,19 +214,19 @@ class Finder:
         Args:
             found: What the lanes found; told which names are followed.
             question: What is asked.
-            first: The events that the ranking puts first.
+            first: The events that the ranking puts first, as many as there may be hits.
         """
         if RELATED not in question.lanes:
             return ()
         if not first:
             found.skipped[RELATED] = "no other lane found anything to begin with"
             return ()
-        self.fetch(found, first[: max(FIRST_EVENTS, question.limit)])  # the hits are mostly the same
+        self.fetch(found, first)  # the hits are mostly the same
         clues = [clue for ref in first[:FIRST_EVENTS] for clue in self._names_in(found, ref)]
         try:
             names = self._search.ask(lambda view: followed(view, clues, question)) if clues else ()
         except UnavailableError as error:
-            found.failed.append(f"the {RELATED} lane did not run: {error}")
+            found.failed.append(_failed(RELATED, error))
             return ()
         found.followed = tuple(clue.written for clue in names)
         found.lanes[RELATED] = {}
@@ -224,9 +243,15 @@ class Finder:
         self.fetch(found, (ref,))
         return found.events[ref]
 
+    def extraction(self, found: Found, event: Event) -> Extraction:
+        """Return what an event means, made out once for each question."""
+        if event.ref not in found.extractions:
+            found.extractions[event.ref] = extract(event)
+        return found.extractions[event.ref]
+
     def _names_in(self, found: Found, ref: EventRef) -> list[Clue]:
         event = self.event(found, ref)
-        clues = [] if event is None else names_of(extract(event), self._analyzer)
+        clues = [] if event is None else names_of(self.extraction(found, event), self._analyzer)
         return [clue for clue in clues if clue.kind is Kind.NAME]  # what entities lead to, the graph lane knows
 
     def _text_of(self, found: Found, ref: EventRef) -> str:
@@ -239,3 +264,13 @@ class Finder:
             return "" if self._vectors.count() else "no event has a vector yet: run zaxy memory re-embed"
         except UnavailableError:
             return ""  # the lane itself says what is wrong
+
+
+def _sound(text: str) -> str:
+    return text.encode("utf-8", "replace").decode()
+
+
+def _failed(lane: str, error: UnavailableError) -> Degraded:
+    is_provider = isinstance(error, EmbeddingError)
+    reason = Reason.EMBEDDING_PROVIDER_UNAVAILABLE if is_provider else failure(_STORES[lane], error)
+    return Degraded(f"the {lane} lane did not run: {error}", reason)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from functools import lru_cache
 from typing import TYPE_CHECKING
 
@@ -24,10 +24,14 @@ class StoredVectors:
     Args:
         opened: Returns the stored vectors and their model; None when there is no model.
         reason: Why there is none, empty when there is one.
+        within: The only sessions whose events are found and counted; None means all.
     """
 
-    def __init__(self, opened: Callable[[], VectorFiller | None], reason: str) -> None:
+    def __init__(
+        self, opened: Callable[[], VectorFiller | None], reason: str, *, within: Collection[str] | None = None
+    ) -> None:
         self._opened = opened
+        self._within = within
         self.reason = reason
         self.embed_query = lru_cache(_REMEMBERED_QUESTIONS)(self._embed_query)
 
@@ -40,13 +44,18 @@ class StoredVectors:
         return self._filler().embedder.embed_query(text)
 
     def count(self) -> int:
-        """Return how many events have a vector."""
-        return self._filler().store.count()
+        """Return how many events have a vector; of some sessions, at most how many."""
+        store = self._filler().store
+        if self._within is None:
+            return store.count()
+        return sum(position.seq for name, position in store.cursor().items() if name in self._within)
 
     def search(
         self, query: Array, sessions: Names | None, limit: int, admits: Admits, *, at_least: float
     ) -> list[Candidate]:
         """Return the nearest events that may be in an answer, best first, with their cosine."""
+        if sessions is None and self._within is not None:
+            sessions = Names(frozenset(self._within))
         return self._filler().store.search(query, sessions, limit, admits, at_least=at_least)
 
     def cosines(self, query: Array, passages: Passages) -> Array:

@@ -17,14 +17,15 @@ from zaxy.projections.search.analysis import Analyzer
 from zaxy.projections.selection import Selection
 from zaxy.projections.tier import Tier
 from zaxy.services.recall.finding import Finder, Found, VectorLane
+from zaxy.services.recall.inference import FIRST_EVENTS
 from zaxy.services.recall.judging import Judge, needs_judging
 from zaxy.services.recall.provenance import is_forgotten
 from zaxy.services.recall.question import LEXICAL, RELATED, VERBATIM, Filters, Question, parse_question, telling_terms
 from zaxy.services.recall.reranking import SecondOpinion
 from zaxy.services.recall.results import Answer, Hit
 from zaxy.services.recall.verbatim import hit_of
+from zaxy.telemetry import Degraded, Reason, failure, reasons
 from zaxy.vocabulary.reading import EventReader
-from zaxy.vocabulary.registry import extract
 
 if TYPE_CHECKING:
     from zaxy.services.recall.ranking.ranker import Ranking
@@ -110,6 +111,7 @@ class RecallService:
         if self._second is not None:
             question = replace(question, limit=max(question.limit, self._second.candidates))
         self._catchup.refresh(progress)
+        question, failed = self._finder.prepare(question)
         with self._catchup.lock:
             reading = self._read(question)
             pool = max(_POOL, question.limit * _POOL_A_HIT)
@@ -119,7 +121,7 @@ class RecallService:
                 pool *= _POOL_GROWTH  # much of what was found is history: look further down
                 found, ranking = self._rank(question, reading, pool)
                 hits, lost = self._hits(question, found, ranking)
-        warnings = [*self._catchup.warnings(), *found.failed, *found.gaps(), *lost]
+        warnings = [*self._catchup.warnings(), *failed, *found.failed, *found.gaps(), *lost]
         understood = [*question.time.told(), *found.told(), *ranking.told()]
         if self._second is not None:
             hits = self._second.order(text, hits, understood, warnings)[:limit]
@@ -134,6 +136,7 @@ class RecallService:
             found.skipped,
             tuple(understood),
             found.contrast,
+            reasons(warnings),
         )
 
     def rank(self, text: str, filters: Filters, *, limit: int = 10) -> Ranking:
@@ -171,9 +174,9 @@ class RecallService:
         lanes = question.lanes - {RELATED}
         inner = replace(question, text=phrase, terms=telling_terms(phrase, self.analyzer), lanes=lanes)
         found, ranking = self._rank(inner, Reading.of(phrase), _ANCHOR_POOL)
-        if not found.lanes.get(LEXICAL) or not ranking.refs:
+        if not found.lanes.get(LEXICAL) or not ranking.scores:
             return None
-        event = self._finder.event(found, ranking.refs[0])
+        event = self._finder.event(found, ranking.first(1)[0])
         if event is None:
             return None
         start = event.occurred_moment // _DAY_MICROSECONDS * _DAY_MICROSECONDS
@@ -213,7 +216,7 @@ class RecallService:
             cosines=cosines,
             lanes=found.lanes,
         )
-        more = self._finder.follow(found, question, ranking.refs)
+        more = self._finder.follow(found, question, ranking.first(max(FIRST_EVENTS, question.limit)))
         if more:
             figures = self._search.ask(lambda view: view.statistics(more))
             ranking = follow(ranking, passages.counter(more), more, figures)
@@ -226,30 +229,30 @@ class RecallService:
     def _hits(self, question: Question, found: Found, ranking: Ranking) -> tuple[list[Hit], list[str]]:
         hits: list[Hit] = []
         lost: list[str] = []
-        ordered = list(_in_order(question, found, ranking))
-        self._finder.fetch(found, [ref for ref, _ in ordered[: question.limit]])
-        for ref, score in ordered:
+        self._finder.fetch(found, ranking.first(question.limit))
+        for ref, score in _in_order(question, found, ranking):
             if len(hits) >= question.limit:
                 break
             event = self._finder.event(found, ref)
             if event is None:
-                lost.append(f"event {ref.seq} of session {ref.session_id} is indexed, but the log does not hold it")
+                told = f"event {ref.seq} of session {ref.session_id} is indexed, but the log does not hold it"
+                lost.append(Degraded(told, Reason.LOG_DAMAGED))
                 continue
             if is_forgotten(event):
                 continue
             try:
-                validity = self._validity(event, question)
+                validity = self._validity(event, question, found)
             except UnavailableError as error:
-                lost.append(f"what is still so could not be looked up: {error}")
+                lost.append(Degraded(f"what is still so could not be looked up: {error}", failure("graph", error)))
                 validity = {}
             if validity is not None:
                 parts = {name: scores[ref] for name, scores in found.lanes.items() if ref in scores}
                 hits.append(hit_of(event, score=score, scores=parts, metadata={**validity, **_whereabouts(event)}))
         return hits, lost
 
-    def _validity(self, event: Event, question: Question) -> dict[str, Any] | None:
+    def _validity(self, event: Event, question: Question, found: Found) -> dict[str, Any] | None:
         """Return what the graph knows of an event's standing, or None when it no longer belongs in the answer."""
-        selection, meaning = question.selection, extract(event)
+        selection, meaning = question.selection, self._finder.extraction(found, event)
         # an ending that is on disk is unknown to the tail of the search index, which may hold the event that it ends
         unchecked = self._search.in_tail(event.ref) or question.lanes == {VERBATIM}
         if not (unchecked or selection.history or needs_judging(event, meaning)):
@@ -271,7 +274,7 @@ class RecallService:
 
 def _in_order(question: Question, found: Found, ranking: Ranking) -> Iterable[tuple[EventRef, float]]:
     """Yield what was found, best first; the memory's own bookkeeping, which has no features, comes last."""
-    yield from zip(ranking.refs, ranking.scores, strict=True)
+    yield from ranking.ranked()
     if question.selection.housekeeping:
         last, ranked = min(ranking.scores, default=0.0), set(ranking.refs)
         rest = sorted((-score, ref) for ref, score in found.lanes.get(LEXICAL, {}).items() if ref not in ranked)

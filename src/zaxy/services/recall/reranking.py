@@ -19,6 +19,7 @@ from zaxy.errors import InvalidInputError
 from zaxy.projections.search.analysis import Analyzer
 from zaxy.projections.search.bm25 import inverse_document_frequency
 from zaxy.services.recall.results import Hit
+from zaxy.telemetry import Degraded, Reason
 
 _LONGEST_TEXT_CHARACTERS: Final = 8_000
 _REST_SECONDS: Final = 10.0
@@ -202,7 +203,8 @@ class SecondOpinion:
         try:
             scores = self.reranker.scores(question, [hit.content for hit in hits])
         except EndpointError as error:
-            warnings.append(f"the reranker did not run, and the order is that of the ranking: {error}")
+            told = f"the reranker did not run, and the order is that of the ranking: {error}"
+            warnings.append(Degraded(told, Reason.RERANKER_UNAVAILABLE))
             return hits
         understood.append(f"the first {len(hits)} hits are ordered by the reranker {self.reranker.name}")
         order = sorted(range(len(hits)), key=lambda place: (-scores[place], place))

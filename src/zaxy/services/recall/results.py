@@ -55,6 +55,7 @@ class Answer(Sequence[Hit]):
         understood: What the question was understood as, in short sentences.
         contrast: How far the largest cosine with the question stands above the usual one among the events looked at;
             None where the vector lane did not run.
+        degradations: Codes of what did not work, such as ``graph_unavailable``; the warnings say the same in sentences.
     """
 
     query: str
@@ -64,6 +65,7 @@ class Answer(Sequence[Hit]):
     skipped: Mapping[str, str] = field(default_factory=dict)
     understood: tuple[str, ...] = ()
     contrast: float | None = None
+    degradations: tuple[str, ...] = ()
 
     @overload
     def __getitem__(self, index: int) -> Hit: ...
@@ -191,6 +193,7 @@ class Packet:
         changes: What changed since the checkout that the caller named, None when none was named.
         quality: How far to rely on it.
         warnings: What the reader should know.
+        degradations: Codes of what did not work, as of an `Answer`.
     """
 
     query: str
@@ -201,3 +204,4 @@ class Packet:
     changes: Changes | None
     quality: Quality
     warnings: tuple[str, ...] = ()
+    degradations: tuple[str, ...] = ()

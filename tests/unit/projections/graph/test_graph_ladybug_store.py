@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+import random
 import signal
 import sqlite3
 import subprocess
@@ -18,9 +19,10 @@ import pytest
 from zaxy.errors import BusyError, ProjectionError
 from zaxy.files.gate import Gate
 from zaxy.ids import EventRef
-from zaxy.projections.graph import ladybug_handle
+from zaxy.projections.graph import ladybug_entities, ladybug_handle
 from zaxy.projections.graph.ladybug_schema import FORMAT_VERSION
 from zaxy.projections.graph.ladybug_store import LadybugGraph
+from zaxy.projections.graph.memory import MemoryGraph
 from zaxy.projections.protocols import Ending, GraphCounts
 from zaxy.testing.graph import plain_tokens
 from zaxy.testing.projections import SECOND, fact, feed, link, make_event, make_meaning, mention, positions_after
@@ -330,3 +332,29 @@ def test_a_writer_that_is_killed_between_a_checkpoint_and_its_sum_leaves_a_graph
         assert reader.cursor()["one"].seq == 9
     opened(path).close()
     assert Path(f"{path}.sum").exists()
+
+
+def notes(first: int, last: int) -> list[Meaning]:
+    """Notes whose text is their name, as of any event type that the vocabulary does not know: 20 of 1,000 words."""
+    made = []
+    for seq in range(first, last + 1):
+        words = random.Random(seq).sample(range(1_000), 20)
+        said = fact("note", " ".join(f"word{number:04}" for number in words), "")
+        made.append(make_meaning(make_event("one", seq), said))
+    return made
+
+
+def test_notes_of_many_common_words_are_taken_in_with_a_small_pool_and_found_latest_first(
+    path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(ladybug_entities, "COMMON_ENTITIES", 1_000)
+    memory = MemoryGraph(plain_tokens)
+    with contextlib.closing(LadybugGraph(path, analyze=plain_tokens, buffer_pool_size=32 * 1024 * 1024)) as graph:
+        for first in (1, 1_001):
+            feed(graph, notes(first, first + 999))
+            feed(memory, notes(first, first + 999))
+        assert graph.counts() == memory.counts() == GraphCounts(2_000, 2_000, 0)
+        for token in ("note", "word0007", "word0999", "word1000"):  # one that all of them hold, and rarer ones
+            for limit in (1, 50, 100, 2_000):
+                assert graph.ranked(token, limit) == memory.ranked(token, limit)
+            assert graph.frequency(token) == memory.frequency(token)

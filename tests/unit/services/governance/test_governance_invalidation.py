@@ -13,9 +13,10 @@ from zaxy.clock import parse_time
 from zaxy.config import Settings
 from zaxy.errors import BusyError, IntegrityError, InvalidInputError, NotAuthorizedError, NotFoundError
 from zaxy.eventloom.event import RESERVED_PREFIX, Event
+from zaxy.eventloom.loom import Eventloom
 from zaxy.eventloom.vault.erasures import governance_lock
 from zaxy.files.lock import locked
-from zaxy.ids import EventRef
+from zaxy.ids import EventRef, parse_citation
 from zaxy.memory import Memory
 from zaxy.services.governance.invalidation import Invalidated, InvalidationService
 from zaxy.services.governance.standing import Standing, Standings
@@ -109,6 +110,40 @@ def test_an_entity_is_ended_by_what_currently_states_it(governed: Governed) -> N
     assert later.citation not in governed.ask()
     with pytest.raises(NotFoundError, match="nothing is currently so"):
         governed.end(entity=("goal", "feed the llama"))
+
+
+def test_an_ending_without_a_named_session_is_recorded_where_all_that_ends_lies(governed: Governed) -> None:
+    first, second = governed.goal("llama one", "other"), governed.goal("llama two", "third")
+    cited = governed.end(citations=[first.citation], is_session_named=False)
+    assert cited.event.session_id == "other"
+    gate = parse_citation(cited.event.payload["gate"])
+    assert gate.ref.session_id == "other"
+    by_name = governed.end(entity=("goal", "llama two"), is_session_named=False)
+    assert (by_name.event.session_id, by_name.targets) == ("third", (second.citation,))
+    assert governed.ask() == []
+    spread = [governed.goal(f"llama of {session}", session).citation for session in ("other", "third")]
+    assert governed.end(citations=spread, is_session_named=False).event.session_id == "work"
+    assert governed.ask() == []
+
+
+def test_an_event_that_was_ended_many_times_is_looked_up_with_one_reading_a_session(
+    governed: Governed, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    event = governed.goal("llama")
+    for _ in range(12):
+        governed.end(citations=[event.citation])
+    single: list[EventRef] = []
+    read = Eventloom.read
+
+    def counted(loom: Eventloom, ref: EventRef) -> Event | None:
+        single.append(ref)
+        return read(loom, ref)
+
+    monkeypatch.setattr(Eventloom, "read", counted)
+    governed.memory.catchup.refresh()
+    standings = Standings(governed.memory.loom, governed.memory.reader, governed.memory.recall.ask_graph)
+    assert len(standings.of(event).changed_by) == 12
+    assert len(single) < 12
 
 
 def test_an_entity_that_only_another_session_states_is_ended_there(governed: Governed) -> None:

@@ -64,6 +64,20 @@ def test_a_sound_loom_is_told_session_by_session(looked: Looked) -> None:
     assert told == [(1, 2), (2, 2)] * 2
 
 
+def test_only_the_logs_of_the_sessions_that_are_asked_for_are_read(looked: Looked) -> None:
+    looked.loom.close()
+    content = looked.path("a").read_bytes()
+    looked.path("a").write_bytes(content.replace(b"two", b"tow"))
+    told: list[tuple[int, int | None]] = []
+    status = looked.service.status(sessions=["none", "b"], progress=lambda done, total: told.append((done, total)))
+    assert told == [(1, 1)]
+    assert status.ok
+    assert [session.session_id for session in status.sessions] == ["b"]
+    assert (status.session_count, status.total_events) == (1, 1)
+    assert not looked.service.status(sessions={"a", "b"}).ok
+    assert looked.service.status(sessions=()).sessions == ()
+
+
 def test_a_damaged_log_is_told_with_its_good_part(looked: Looked) -> None:
     looked.write("a", "four", "five")
     looked.loom.close()

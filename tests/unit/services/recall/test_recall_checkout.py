@@ -13,6 +13,7 @@ from zaxy.clock import format_time
 from zaxy.config import Settings
 from zaxy.errors import IntegrityError, InvalidInputError, NotFoundError
 from zaxy.eventloom.event import Draft
+from zaxy.eventloom.origin import Origin, SourceClass
 from zaxy.ids import parse_citation
 from zaxy.memory import Memory
 from zaxy.services.recall.checkout_assembly import EVIDENCE_TITLE
@@ -20,7 +21,7 @@ from zaxy.services.recall.checkout_text import CUT
 from zaxy.services.recall.question import Filters
 from zaxy.services.recall.results import Changes, Fact, Packet
 
-HEADING = re.compile(r"\[eventloom://(?P<session>[^/]+)/events/(?P<seqs>[\d,-]+) [\d: -]+\]")
+HEADING = re.compile(r"\[eventloom://(?P<session>[^/]+)/events/(?P<seqs>[\d,-]+) [\d: -]+(, source [a-z\d,; -]+)?\]")
 
 
 def quoted(packet: Packet) -> dict[tuple[str, int], str]:
@@ -248,6 +249,23 @@ def test_turns_of_one_session_and_day_stand_under_one_heading_in_order(memory: R
     assert lines[start + 1 : start + 3] == ["> 1 ann: llama one", "> 2 ann: llama two"]
     assert "[eventloom://work/events/4 2026-03-02 09:00]" in lines
     assert "[eventloom://other/events/1 2026-03-01 10:00]" in lines
+
+
+def test_a_heading_tells_what_stands_behind_its_events_within_the_budget(memory: RecallMemory) -> None:
+    sources = ("human", "human", "tool", None, "human")
+    for number, source in enumerate(sources):
+        origin = None if source is None else Origin(SourceClass(source))
+        said = {"content": f"llama {number}", "occurred_at": "2026-03-01T10:00:00Z"}
+        memory.put("transcript.turn", said, actor="ann", session_id="mixed", origin=origin)
+        memory.put("transcript.turn", said, actor="ann", session_id="same", origin=Origin(SourceClass.IMPORT))
+    packet = memory.checkout("llama")
+    assert {hit.metadata.get("source") for hit in packet.evidence} == {"human", "tool", "import", None}
+    lines = packet.text.splitlines()
+    assert "[eventloom://mixed/events/1-5 2026-03-01 10:00, source human 1-2,5; tool 3]" in lines
+    assert "[eventloom://same/events/1-5 2026-03-01 10:00, source import]" in lines
+    assert len(quoted(packet)) == 10
+    for budget in (60, 80, 100, 120, 150):
+        assert len(memory.checkout("llama", budget).text) <= 4 * budget
 
 
 def test_a_name_that_a_turn_begins_with_is_not_repeated_and_another_type_is_named(memory: RecallMemory) -> None:

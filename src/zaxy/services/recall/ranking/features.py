@@ -26,6 +26,7 @@ from zaxy.services.recall.ranking.views import (
     TermCounts,
     spill,
     standard,
+    weighed,
 )
 
 Stretch = NDArray[np.int32]
@@ -59,25 +60,28 @@ class Evidence:
 
 
 def features(evidence: Evidence, reading: Reading) -> dict[str, Array]:
-    """Return the columns by name, each of shape (rows,).
+    """Return the columns by name, each with a value for each candidate, in the order of their rows.
 
     The form tells something of turns alone: any other event gets what a turn of the pool has on average.
     """
-    passages = evidence.passages
+    passages, inside = evidence.passages, np.flatnonzero(evidence.pool)
     turns = _flag(passages, Flag.TURN) > 0
     stretch = np.where(turns, passages.stretch, -1 - np.arange(len(turns))).astype(np.int32)
     fits = {**_lexical(evidence, stretch), **_vectors(evidence, stretch)}
     forms = {**_speakers(passages, reading), **_form(passages, stretch, reading)}
-    usual = {
-        name: column[turns & evidence.pool].mean() if (turns & evidence.pool).any() else 0.0
-        for name, column in forms.items()
-    }
+    every = np.ones(len(inside), np.bool_)
+    fit = standard(np.take(np.stack([*fits.values()]), inside, axis=1), every)
+    form, spoken = np.take(np.stack([*forms.values()]), inside, axis=1), turns[inside]
+    if spoken.any():
+        form = np.where(spoken, form, np.compress(spoken, form, axis=1).mean(axis=1, keepdims=True))
+    else:
+        form = np.zeros_like(form)
     return {
-        **{name: standard(column, evidence.pool) for name, column in fits.items()},
-        **{name: np.where(turns, column, np.float32(usual[name])) for name, column in forms.items()},
-        "date": _nearness(passages.occurred, reading),
-        "order": _lateness(evidence) * np.float32(reading.order),
-        **evidence.lanes,
+        **dict(zip(fits, fit, strict=True)),
+        **dict(zip(forms, form, strict=True)),
+        "date": _nearness(passages.occurred[inside], reading),
+        "order": _lateness(passages.occurred, inside) * np.float32(reading.order),
+        **{name: column[inside] for name, column in evidence.lanes.items()},
     }
 
 
@@ -90,11 +94,11 @@ def _lexical(evidence: Evidence, stretch: Stretch) -> dict[str, Array]:
     asked = _flag(passages, Flag.QUESTION)
     return {
         "words": words,
-        "coverage": held @ share,
+        "coverage": weighed(held, share),
         "near": terms.spilled(stretch, NEAR).bm25(),
         "wide": terms.spilled(stretch, WIDE).bm25(),
         "before": terms.spilled(stretch, BEFORE).bm25(),
-        "around": (spill(held, stretch, AROUND) > 0).astype(np.float32) @ share,
+        "around": weighed((spill(held, stretch, AROUND) > 0).astype(np.float32), share),
         "answers": spill(words * asked, stretch, {-1: 1.0}),
     }
 
@@ -174,12 +178,10 @@ def _flag(passages: Passages, flag: Flag) -> Array:
     return column
 
 
-def _lateness(evidence: Evidence) -> Array:
-    """Return how late a row happened among the candidates, standardized."""
-    occurred = evidence.passages.occurred
-    return standard(
-        (occurred - occurred.min(initial=occurred[0] if len(occurred) else 0)).astype(np.float32), evidence.pool
-    )
+def _lateness(occurred: NDArray[np.int64], inside: NDArray[np.int64]) -> Array:
+    """Return how late each candidate happened among them, standardized."""
+    late = occurred[inside] - occurred.min(initial=occurred[0] if len(occurred) else 0)
+    return standard(late.astype(np.float32), np.ones(len(inside), np.bool_))
 
 
 def _nearness(occurred: NDArray[np.int64], reading: Reading) -> Array:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Final
 
@@ -17,7 +17,7 @@ from zaxy.projections.search.bm25 import inverse_document_frequency
 from zaxy.services.recall.inference import FIRST_EVENTS
 from zaxy.services.recall.ranking.features import Evidence, features, fused
 from zaxy.services.recall.ranking.reading import Reading
-from zaxy.services.recall.ranking.views import Array, spill
+from zaxy.services.recall.ranking.views import Array, spill, weighed
 from zaxy.services.recall.ranking.weights import ASSISTANT, LANE_WEIGHTS, PEOPLE, weights_for
 
 CONTEXT: Final = 8
@@ -26,6 +26,7 @@ CONTEXT: Final = 8
 _BESIDE: Final = dict.fromkeys(range(-2, 3), 1.0)
 _PLACE_BITS: Final = 40
 _MOSTLY: Final = 0.5
+_FEWEST_FOR_A_MEDIAN: Final = 20
 _DIGITS: Final = 5
 _SHAPES: Final = {PEOPLE: "turns between people", ASSISTANT: "a user's and an assistant's turns"}
 
@@ -35,29 +36,58 @@ class Ranking:
     """The pool of one question in order, best first.
 
     Attributes:
-        refs: Which events.
+        sessions: The sessions that ``session`` counts in, ordered.
+        session: Which session each event is of.
+        seq: Its place there.
         scores: The weighted sum of each.
         shape: Which weights counted: ``people`` or ``assistant``.
-        columns: Every feature by name; each column has a value for each of ``refs``.
         weights: What each feature counted.
-        rows: Which row of the passages each of ``refs`` is.
+        rows: Which row of the passages each is.
+        features: Every feature by name, in an order of its own.
+        places: Where in that order each event stands.
     """
 
-    refs: tuple[EventRef, ...]
+    sessions: tuple[str, ...]
+    session: NDArray[np.int32]
+    seq: NDArray[np.int64]
     scores: tuple[float, ...]
     shape: str
-    columns: Mapping[str, Array]
     weights: Mapping[str, float]
     rows: NDArray[np.int64]
+    features: Mapping[str, Array]
+    places: NDArray[np.int64]
+
+    def first(self, count: int | None = None) -> tuple[EventRef, ...]:
+        """Return which events stand first; None for all of them."""
+        places = zip(self.session[:count].tolist(), self.seq[:count].tolist(), strict=True)
+        return tuple(EventRef(self.sessions[number], seq) for number, seq in places)
+
+    @property
+    def refs(self) -> tuple[EventRef, ...]:
+        """Which events."""
+        return self.first()
+
+    @property
+    def columns(self) -> Mapping[str, Array]:
+        """Every feature by name; each column has a value for each of ``refs``."""
+        return {name: column[self.places] for name, column in self.features.items()}
+
+    def ranked(self) -> Iterator[tuple[EventRef, float]]:
+        """Yield each event with its score; few of hundreds are looked at."""
+        for number, seq, score in zip(self.session.tolist(), self.seq.tolist(), self.scores, strict=True):
+            yield EventRef(self.sessions[number], seq), score
 
     def shares(self, name: str) -> dict[EventRef, float]:
         """Return a feature by event, where it says anything."""
-        column = self.columns[name].tolist()
-        return {ref: round(value, 6) for ref, value in zip(self.refs, column, strict=True) if value > 0}
+        column = self.features[name][self.places]
+        return {
+            EventRef(self.sessions[self.session[place]], int(self.seq[place])): round(float(column[place]), 6)
+            for place in np.flatnonzero(column > 0).tolist()
+        }
 
     def told(self) -> tuple[str, ...]:
         """Return in a short sentence which weights counted."""
-        return (f"the candidates are ranked as {_SHAPES[self.shape]}",) if self.refs and self.shape in _SHAPES else ()
+        return (f"the candidates are ranked as {_SHAPES[self.shape]}",) if self.scores and self.shape in _SHAPES else ()
 
 
 def candidates(passages: Passages, found: Collection[EventRef]) -> NDArray[np.bool_]:
@@ -70,7 +100,11 @@ def candidates(passages: Passages, found: Collection[EventRef]) -> NDArray[np.bo
     wanted = np.array(
         [numbers[ref.session_id] << _PLACE_BITS | ref.seq for ref in found if ref.session_id in numbers], np.int64
     )
-    marked = np.isin(places, wanted) & passages.admitted  # what had ended brings nobody in
+    marked = np.zeros(len(places), np.bool_)
+    if len(places):
+        rows = np.minimum(np.searchsorted(places, wanted), len(places) - 1)
+        marked[rows[places[rows] == wanted]] = True
+    marked &= passages.admitted  # what had ended brings nobody in
     turns = (passages.flags & int(Flag.TURN)) != 0
     beside = spill((marked & turns).astype(np.float32), passages.stretch, _BESIDE) > 0
     chosen: NDArray[np.bool_] = (marked | (beside & turns)) & passages.admitted
@@ -78,12 +112,13 @@ def candidates(passages: Passages, found: Collection[EventRef]) -> NDArray[np.bo
 
 
 def contrast(cosines: Array, pool: NDArray[np.bool_]) -> float | None:
-    """Return how far the largest cosine of a candidate stands above the median of all rows; None without a vector.
+    """Return how far the largest cosine of a candidate stands above the median of all rows.
 
-    The cosine itself tells less: where everything is about one subject, the best of many turns is always near.
+    The cosine itself tells less: where everything is about one subject, the best of many turns is always near. None
+    without a vector, and where so few rows have one that their median would say nothing.
     """
     present = np.isfinite(cosines)
-    if not (present & pool).any():
+    if not (present & pool).any() or np.count_nonzero(present) < _FEWEST_FOR_A_MEDIAN:
         return None
     return round(float(cosines[present & pool].max() - np.median(cosines[present])), 3)
 
@@ -123,17 +158,19 @@ def rank(
     shape = shape_of(passages, pool)
     counted = weights_for(shape, vectors=cosines is not None)
     inside = np.flatnonzero(pool)
-    scores = np.round(fused(columns, counted)[inside].astype(np.float64), _DIGITS)
-    order = np.lexsort((_places(passages)[inside], -scores))  # sessions are numbered in the order of their names
+    scores = np.round(fused(columns, counted).astype(np.float64), _DIGITS)
+    order = np.lexsort((inside, -scores))  # rows are ordered by session and seq
     rows = inside[order]
-    places = zip(passages.session[rows].tolist(), passages.seq[rows].tolist(), strict=True)
     return Ranking(
-        tuple(EventRef(passages.sessions[number], seq) for number, seq in places),
+        passages.sessions,
+        passages.session[rows],
+        passages.seq[rows],
         tuple(scores[order].tolist()),
         shape,
-        {name: column[rows] for name, column in columns.items()},
         counted,
         rows,
+        columns,
+        order,
     )
 
 
@@ -150,18 +187,22 @@ def follow(ranking: Ranking, counts: Array, terms: Sequence[str], figures: TermS
     """
     weights = _rarity(terms, figures)
     held = (counts[ranking.rows] > 0).astype(np.float32)
-    share = held @ (weights / max(float(weights.sum()), 1e-9))
+    share = weighed(held, weights / max(float(weights.sum()), 1e-9))
     share[:FIRST_EVENTS] = 0.0
     scores = np.round(
         np.array(ranking.scores) + ranking.weights.get("related", 0.0) * share.astype(np.float64), _DIGITS
     )
-    order = sorted(range(len(scores)), key=lambda place: (-scores[place], ranking.refs[place]))
+    order = np.lexsort((ranking.rows, -scores))
+    related = np.zeros_like(share)
+    related[ranking.places] = share
     return replace(
         ranking,
-        refs=tuple(ranking.refs[place] for place in order),
+        session=ranking.session[order],
+        seq=ranking.seq[order],
         scores=tuple(scores[order].tolist()),
-        columns={**{name: column[order] for name, column in ranking.columns.items()}, "related": share[order]},
         rows=ranking.rows[order],
+        features={**ranking.features, "related": related},
+        places=ranking.places[order],
     )
 
 
@@ -173,8 +214,20 @@ def _rarity(terms: Sequence[str], figures: TermStatistics) -> Array:
 def exact_order(scores: Mapping[EventRef, float]) -> Ranking:
     """Return what the verbatim lane alone found, in the order of its scores; no other feature counts."""
     ordered = sorted(scores.items(), key=lambda item: (-item[1], item[0]))
-    refs, scored = tuple(ref for ref, _ in ordered), tuple(score for _, score in ordered)
-    return Ranking(refs, scored, "", {}, {}, np.zeros(0, np.int64))
+    sessions = tuple(sorted({ref.session_id for ref in scores}))
+    number = {name: place for place, name in enumerate(sessions)}
+    nothing = np.zeros(0, np.int64)
+    return Ranking(
+        sessions,
+        np.array([number[ref.session_id] for ref, _ in ordered], np.int32),
+        np.array([ref.seq for ref, _ in ordered], np.int64),
+        tuple(score for _, score in ordered),
+        shape="",
+        weights={},
+        rows=nothing,
+        features={},
+        places=nothing,
+    )
 
 
 def shape_of(passages: Passages, pool: NDArray[np.bool_]) -> str:

@@ -18,7 +18,7 @@ from zaxy.projections.forward.passages import Passages, read_passages
 from zaxy.projections.protocols import TermStatistics
 from zaxy.projections.search.analysis import analyzer
 from zaxy.projections.selection import Selection
-from zaxy.services.recall.ranking.ranker import Ranking, candidates, exact_order, rank, shape_of
+from zaxy.services.recall.ranking.ranker import Ranking, candidates, contrast, exact_order, rank, shape_of
 from zaxy.services.recall.ranking.reading import Reading
 from zaxy.services.recall.ranking.weights import ASSISTANT, LANE_WEIGHTS, PEOPLE, weights_for
 from zaxy.testing.projections import positions_after
@@ -166,3 +166,12 @@ def test_the_verbatim_lane_alone_is_ordered_by_its_scores() -> None:
     found = exact_order({EventRef("b", 1): 0.5, EventRef("a", 2): 1.0, EventRef("a", 1): 0.5})
     assert [(ref.session_id, ref.seq) for ref in found.refs] == [("a", 2), ("a", 1), ("b", 1)]
     assert found.scores == (1.0, 0.5, 0.5)
+
+
+def test_the_median_of_a_few_vectors_is_no_measure_of_the_nearest() -> None:
+    few, more = np.full(19, 0.2, np.float32), np.full(20, 0.2, np.float32)
+    few[0] = more[0] = 0.7
+    assert contrast(few, np.ones(19, np.bool_)) is None
+    assert contrast(more, np.ones(20, np.bool_)) == 0.5
+    assert contrast(more, np.zeros(20, np.bool_)) is None
+    assert contrast(np.concatenate([few, [np.nan]]), np.ones(20, np.bool_)) is None
