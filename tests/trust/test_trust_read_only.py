@@ -47,12 +47,14 @@ READING = {
     "query": ("query", "alpaca"),
     "replay": ("replay", "{loom}/work.jsonl"),
     "status": ("status",),
+    "trace export": ("trace", "export"),
 }
 """Each of them answers with exit code 0."""
 
 SAME = (
     *("checkout", "log consistency", "log verify", "memory diff", "memory inferred-status", "memory log"),
     *("memory conflicts", "memory evolution-policy", "memory review", "memory show", "query", "replay", "status"),
+    "trace export",
 )
 """These answer as they do where the loom may be written."""
 

@@ -12,7 +12,8 @@ class Caller:
 
     Attributes:
         identity: Who it is: ``local`` on a pipe or a loopback address, else what its credentials prove.
-        sessions: The sessions that it may touch, ids without globs; None lets it touch all of them.
+        sessions: The sessions that it may touch, ids without globs: no other one exists for it. None lets it touch all
+            of them.
         is_admin: Whether its credentials let it make guarded calls without the argument ``admin_token``.
         via: How an origin names the interface: ``mcp`` or ``http``.
         client: What the client says it is, empty when it says nothing; nothing is decided by it.
@@ -27,7 +28,7 @@ class Caller:
     @property
     def session_id(self) -> str | None:
         """The session that its writes mean when they name none; None for the server's own."""
-        return None if self.sessions is None else self.sessions[0]
+        return self.sessions[0] if self.sessions else None
 
 
 LOCAL: Final = Caller()

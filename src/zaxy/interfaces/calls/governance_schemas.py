@@ -31,7 +31,7 @@ _CONFIDENCE: Final[Schema] = {
     "maximum": 1,
     "default": 1.0,
 }
-_TARGET: Final[Mapping[str, Schema]] = {
+TARGET: Final[Mapping[str, Schema]] = {
     "citation": text("The event: eventloom://work/events/12#9f2c41d07b3a"),
     "target_seq": number("Or its number, with target_hash or session_id", minimum=1),
     "target_hash": text("Its hash: 64 hexadecimal digits, or the first 12 or more"),
@@ -41,7 +41,7 @@ _TARGET: Final[Mapping[str, Schema]] = {
 EDIT_TAKES: Final = takes(
     ("new_content", "reason"),
     {
-        **_TARGET,
+        **TARGET,
         "new_content": text("What it says from now on", minLength=1),
         "reason": _REASON,
         "actor": _ACTOR,
@@ -49,11 +49,11 @@ EDIT_TAKES: Final = takes(
         "derives_from": texts("Citations of other events that the new text was made from", maxItems=100),
     },
 )
-ROLLBACK_TAKES: Final = takes(("reason",), {**_TARGET, "reason": _REASON, "actor": _ACTOR, "confidence": _CONFIDENCE})
+ROLLBACK_TAKES: Final = takes(("reason",), {**TARGET, "reason": _REASON, "actor": _ACTOR, "confidence": _CONFIDENCE})
 FORGET_TAKES: Final = takes(
     ("reason",),
     {
-        **_TARGET,
+        **TARGET,
         "query": text("Or all that answers this", minLength=1, maxLength=100_000),
         "of_actor": text("Or all that this actor said or did; combines with query and before"),
         "before": text("Or all that happened before this moment, RFC 3339; combines likewise"),
@@ -64,7 +64,7 @@ FORGET_TAKES: Final = takes(
         "admin_token": ADMIN_TOKEN,
     },
 )
-SHOW_TAKES: Final = takes((), {**_TARGET, "editable": flag("Also give the block that a person edits")})
+SHOW_TAKES: Final = takes((), {**TARGET, "editable": flag("Also give the block that a person edits")})
 REVIEW_TAKES: Final = takes(
     (),
     {

@@ -10,8 +10,10 @@ from zaxy.errors import NotFoundError, ZaxyError
 from zaxy.fabric import MemoryFabric
 from zaxy.interfaces.calls.arguments import ArgumentChecker, Arguments, authorize, require_authorization, shown
 from zaxy.interfaces.calls.caller import LOCAL, Caller
+from zaxy.interfaces.calls.scoping import Scopes, check_reply
 from zaxy.interfaces.calls.tool import Call, Reply, Tool
 from zaxy.interfaces.calls.tools import TOOLS
+from zaxy.telemetry import Operation
 
 logger = logging.getLogger("zaxy.calls")
 
@@ -26,8 +28,9 @@ class CallRunner:
     """
 
     def __init__(self, memory: MemoryFabric, admin_token: str | None = None, tools: Sequence[Tool] = TOOLS) -> None:
-        self._memory = memory
+        self._scopes = Scopes(memory)
         self._admin_token = admin_token
+        self._observer = memory.observer
         self._tools = {tool.name: (tool, ArgumentChecker(tool.name, tool.takes)) for tool in tools}
         self._under_way: set[asyncio.Task[Reply]] = set()
 
@@ -50,7 +53,7 @@ class CallRunner:
         """
         if name not in self._tools:
             raise NotFoundError(f"there is no call named {shown(name)}", remedy=f"there are {', '.join(self._tools)}")
-        task = asyncio.create_task(self._run(*self._tools[name], arguments, caller))
+        task = asyncio.create_task(self._measured(*self._tools[name], arguments, caller))
         self._under_way.add(task)
         task.add_done_callback(self._under_way.discard)
         return await asyncio.shield(task)
@@ -59,13 +62,21 @@ class CallRunner:
         """Wait for the calls that are under way."""
         while self._under_way:
             await asyncio.wait(self._under_way)
+        await self._scopes.close()
+
+    async def _measured(self, tool: Tool, checker: ArgumentChecker, arguments: Arguments, caller: Caller) -> Reply:
+        with self._observer.measure(Operation.CALL, tool.name):
+            return await self._run(tool, checker, arguments, caller)
 
     async def _run(self, tool: Tool, checker: ArgumentChecker, arguments: Arguments, caller: Caller) -> Reply:
         try:
             checker.check(arguments)
             if not caller.is_admin:
                 self._authorize(tool, arguments)
-            return await tool.run(Call(self._memory, arguments, caller, self._admin_token))
+            async with self._scopes.of(caller) as memory:
+                reply = await tool.run(Call(memory, arguments, caller, self._admin_token))
+            check_reply(reply, caller)
+            return reply
         except ZaxyError:
             raise
         except Exception as error:  # a defect must cost one call, not the server

@@ -62,9 +62,10 @@ _WORLD_TIME: Final = text(
     "Ask as of this moment in the world, RFC 3339 (2026-03-01T12:00:00Z): what happened later, and what had ended by "
     "then, is left out"
 )
-_READ_SESSION: Final = text("Only this session, or a glob such as 'chat.*'; left out: all sessions")
+READ_SESSION: Final = text("Only this session, or a glob such as 'chat.*'; left out: all sessions")
+READ_SESSIONS: Final = texts("Only these sessions; ids or globs", minItems=1, maxItems=1_000)
 _NARROWING: Final[Mapping[str, Schema]] = {
-    "session_ids": texts("Only these sessions; ids or globs", minItems=1, maxItems=1_000),
+    "session_ids": READ_SESSIONS,
     "event_types": texts("Only these types or globs, such as 'goal.*'", minItems=1, maxItems=1_000),
     "actors": texts("Only what these said or did; names or globs", minItems=1, maxItems=1_000),
     "occurred_from": text("Only what happened in the world from this moment on, RFC 3339"),
@@ -101,6 +102,11 @@ APPEND_TAKES: Final = takes(
         "session_id": _WRITE_SESSION,
         "thread": text("Older name of session_id, which wins where both are given"),
         "occurred_at": text("When it happened in the world, RFC 3339; left out: now"),
+        "key": text(
+            "Idempotency key <source>:<id>: what the session already holds under it is returned, nothing is recorded",
+            minLength=1,
+            maxLength=400,
+        ),
         "forgettable": flag("Seal it under a key of its own, so that it can be forgotten for good"),
         "untrusted": flag("It comes from somewhere that may lie: it states no facts until somebody reviewed it"),
         "derives_from": texts("Citations of the events it was made from", maxItems=100),
@@ -112,7 +118,7 @@ QUERY_TAKES: Final = takes(
         "query": _QUESTION,
         "temporal_filter": _WORLD_TIME,
         "limit": _LIMIT,
-        "session_id": _READ_SESSION,
+        "session_id": READ_SESSION,
         **_NARROWING,
     },
 )
@@ -122,7 +128,7 @@ VERBATIM_TAKES: Final = takes(
         "query": text("The words, as they were said", minLength=1, maxLength=100_000),
         "temporal_filter": _WORLD_TIME,
         "limit": _LIMIT,
-        "session_id": _READ_SESSION,
+        "session_id": READ_SESSION,
         **{name: member for name, member in _NARROWING.items() if name != "lanes"},
     },
 )
@@ -130,7 +136,7 @@ CHECKOUT_TAKES: Final = takes(
     ("query",),
     {
         "query": _QUESTION,
-        "session_id": _READ_SESSION,
+        "session_id": READ_SESSION,
         "token_budget": _TOKENS,
         "max_tokens": number(
             "Older name of token_budget, which wins where both are given", minimum=50, maximum=200_000
@@ -160,7 +166,10 @@ INVALIDATE_TAKES: Final = takes(
         "citations": texts("Or the events that end: eventloom://work/events/12#9f2c41d07b3a", minItems=1, maxItems=100),
         "invalid_at": text("From when on it no longer counts, RFC 3339, also in the future; left out: now"),
         "reason": text("Why, in one sentence"),
-        "session_id": text("The session that the ending is recorded in; left out: the server's own session"),
+        "session_id": text(
+            "The session that the ending is recorded in; left out: the one of what ends, or the server's own session "
+            "where that lies in several"
+        ),
         "admin_token": ADMIN_TOKEN,
     },
 )
@@ -168,6 +177,7 @@ INVALIDATE_TAKES: Final = takes(
 NOTICE: Final = {"type": "string", "const": DATA_NOTICE, "description": "How to take everything quoted in here"}
 CITATION: Final = text("The sealed event that says so: eventloom://<session>/events/<seq>#<hash prefix>")
 _WARNINGS: Final = texts("What the reader should know: a lane that did not run, a damaged log, a rebuilt store")
+_DEGRADATIONS: Final = texts("Codes of what did not work, such as graph_unavailable; the warnings say it in sentences")
 _CONTRAST: Final = maybe(
     {"type": "number", "description": "How far the best cosine stands above the usual one; null without vectors"}
 )
@@ -200,6 +210,16 @@ _EVENT: Final = gives(
         "parent_event_id": maybe(text("The event it answers or belongs to")),
         "caused_by": texts("Ids of the events that led to it"),
         "durable": {"type": "boolean", "description": "Whether it was synced to disk when the append returned"},
+    }
+)
+_REPLAYED: Final = gives(
+    {
+        **_EVENT["properties"],
+        "metadata": {
+            "type": "object",
+            "description": "Its source, where the log says it; taint for what comes from an untrusted source, or was "
+            "made from one",
+        },
     }
 )
 _HIT: Final = gives(
@@ -290,6 +310,7 @@ QUERY_GIVES: Final = gives(
         "skipped": _SKIPPED,
         "understood": {"type": "array", "items": {"type": "string"}, "description": "What the question was taken for"},
         "contrast": _CONTRAST,
+        "degradations": _DEGRADATIONS,
     }
 )
 CHECKOUT_GIVES: Final = gives(
@@ -308,6 +329,7 @@ CHECKOUT_GIVES: Final = gives(
         "changes": {"anyOf": [_CHANGES, {"type": "null"}], "description": "What changed since; null when not asked"},
         "quality": {**_QUALITY, "description": "How far the packet can be relied on"},
         "warnings": _WARNINGS,
+        "degradations": _DEGRADATIONS,
     }
 )
 REPLAY_GIVES: Final = gives(
@@ -316,7 +338,7 @@ REPLAY_GIVES: Final = gives(
         "session_id": text("The session"),
         "from_seq": number("First event asked for"),
         "to_seq": maybe(number("Last event asked for; null: the end")),
-        "events": {"type": "array", "items": _EVENT, "maxItems": MOST_EVENTS, "description": "In order"},
+        "events": {"type": "array", "items": _REPLAYED, "maxItems": MOST_EVENTS, "description": "In order"},
         "next_from_seq": maybe(number("Where to go on; null when this was all")),
         "warnings": _WARNINGS,
     }

@@ -7,7 +7,7 @@ from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from typing import Any, TypeVar
 
-from zaxy.eventloom.origin import Origin, SourceClass
+from zaxy.eventloom.origin import MAX_IDENTITY_CHARACTERS, Origin, SourceClass
 from zaxy.fabric import MemoryFabric
 from zaxy.interfaces.calls.arguments import Arguments, is_authorized
 from zaxy.interfaces.calls.caller import LOCAL, Caller
@@ -39,8 +39,10 @@ class Call:
         return self.caller.is_admin or is_authorized(self.arguments, self.admin_token)
 
     def origin(self, *, derives_from: tuple[str, ...] = (), untrusted: bool = False) -> Origin:
-        """Return where what the call records comes from."""
-        return Origin(SourceClass.AGENT, self.caller.via, self.caller.client, derives_from, untrusted)
+        """Return where what the call records comes from: whom the credentials prove, else what the client says."""
+        caller = self.caller
+        identity = (caller.client if caller.identity == LOCAL.identity else caller.identity)[:MAX_IDENTITY_CHARACTERS]
+        return Origin(SourceClass.AGENT, caller.via, identity, derives_from, untrusted)
 
     async def change(self, work: Callable[[Memory], ResultT], events: int = 2) -> ResultT:
         """Return what a function makes of the memory, as `run`; the stores take in what it recorded afterwards.

@@ -8,10 +8,12 @@ from typing import Any, Final
 
 from zaxy.errors import InvalidInputError, LogDamagedError
 from zaxy.eventloom.event import RESERVED_PREFIX, Draft, Event
+from zaxy.eventloom.origin import Origin
 from zaxy.ids import check_session_id
 from zaxy.interfaces.calls import schemas
 from zaxy.interfaces.calls.arguments import Arguments, whole
 from zaxy.interfaces.calls.governance_tools import GOVERNANCE_TOOLS
+from zaxy.interfaces.calls.inspection_tools import INSPECTION_TOOLS
 from zaxy.interfaces.calls.schemas import DATA_NOTICE, MOST_EVENTS
 from zaxy.interfaces.calls.text import answer_text, appended_text, invalidated_text, packet_text, replay_text
 from zaxy.interfaces.calls.tool import Call, Reply, Tool
@@ -20,6 +22,7 @@ from zaxy.memory import Memory
 from zaxy.services.governance.attribution import checked_sources, refuse_governed
 from zaxy.services.recall.question import VERBATIM
 from zaxy.vocabulary.model import EventClass
+from zaxy.vocabulary.payloads import UNTRUSTED
 from zaxy.vocabulary.registry import event_class
 
 _LARGEST_REPLAY_CHARACTERS: Final = 1024 * 1024
@@ -43,7 +46,8 @@ async def append(call: Call) -> Reply:
     sources = await call.run(lambda memory: checked_sources(memory.loom, cited)) if cited else ()
     origin = call.origin(derives_from=sources, untrusted=arguments.get("untrusted", False))
     forgettable = arguments.get("forgettable", False)
-    draft = Draft(event_type, arguments["actor"], payload, origin=origin, forgettable=forgettable)
+    key = arguments.get("key")
+    draft = Draft(event_type, arguments["actor"], payload, key, origin=origin, forgettable=forgettable)
     session_id = arguments.get("session_id", arguments.get("thread"))
     (event,) = await call.fabric.append_batch([draft], session_id=session_id)
     told = to_json(event)
@@ -114,7 +118,7 @@ async def replay(call: Call) -> Reply:
         "session_id": session_id,
         "from_seq": from_seq,
         "to_seq": to_seq,
-        "events": [to_json(event) for event in events],
+        "events": [{**to_json(event), "metadata": metadata} for event, metadata in events],
         "next_from_seq": next_from_seq,
         "warnings": warnings,
     }
@@ -123,9 +127,9 @@ async def replay(call: Call) -> Reply:
 
 def _read(
     memory: Memory, session_id: str, from_seq: int, to_seq: int | None
-) -> tuple[list[Event], int | None, list[str]]:
+) -> tuple[list[tuple[Event, dict[str, str]]], int | None, list[str]]:
     """Return events of a session, sealed ones opened where that can be done, where to go on, and warnings."""
-    events: list[Event] = []
+    events: list[tuple[Event, dict[str, str]]] = []
     used = 0
     try:
         for sealed in memory.loom.log(session_id).replay(from_seq, to_seq):
@@ -133,12 +137,19 @@ def _read(
             used += len(dump(event))
             if events and (used > _LARGEST_REPLAY_CHARACTERS or len(events) == MOST_EVENTS):
                 return events, event.seq, []
-            events.append(event)
+            events.append((event, _metadata(memory, sealed)))
     except LogDamagedError as error:
         if not events:
             raise
         return events, None, [str(error)]
     return events, None, []
+
+
+def _metadata(memory: Memory, sealed: Event) -> dict[str, str]:
+    """Return what stands behind an event and whether it is trusted, as the metadata of a hit does."""
+    origin = Origin.told(sealed.payload)
+    told = {} if origin is None else {"source": origin.source.value}
+    return {**told, "taint": UNTRUSTED} if memory.reader.is_untrusted(sealed) else told
 
 
 async def invalidate(call: Call) -> Reply:
@@ -156,6 +167,7 @@ async def invalidate(call: Call) -> Reply:
             invalid_at=arguments.get("invalid_at"),
             reason=arguments.get("reason", ""),
             origin=call.origin(),
+            is_session_named="session_id" in arguments,
         ),
         1,
     )
@@ -229,6 +241,7 @@ TOOLS: Final = (
         is_guarded=True,
     ),
     *GOVERNANCE_TOOLS,
+    *INSPECTION_TOOLS,
 )
 """In the order they are listed: the one to call first is first."""
 
@@ -242,10 +255,12 @@ tasks as task.created and task.completed, what the user prefers as user.preferen
 issue.diagnosed, a hand-over as handoff.created. Write whole sentences that make sense on their own; say in actor who \
 said or did it; give occurred_at when it happened at another time.
 - When something recorded no longer holds, call memory_invalidate, or record its successor. When it was wrong from the \
-beginning, correct it with memory_edit; memory_rollback takes a change back; memory_show tells what a memory said \
-before. memory_forget destroys for good and needs the owner's admin token.
+beginning, correct it with memory_edit; memory_show tells what a memory said before.
+- memory_rollback takes a change back. memory_forget destroys for good and needs the owner's admin token.
 - What waits for the owner's review is listed by memory_review, what contradicts itself by memory_conflicts, which \
 changes go through by themselves by evolution_policy; evolution_gate asks about one of them.
+- memory_status tells which sessions there are and whether their logs are sound.
+- memory_prove gives a proof of one event for somebody who cannot read this memory.
 - Say with untrusted that what you record comes from somewhere that may lie (a web page, a tool's output), and with \
 derives_from what you made it from.
 - memory_replay reads one session in order; use it to check what exactly was recorded.

@@ -22,9 +22,11 @@ from zaxy.interfaces.cli.proof_commands import prove
 from zaxy.interfaces.cli.recall_commands import checkout, query
 from zaxy.interfaces.cli.replay_command import replay
 from zaxy.interfaces.cli.review_commands import conflicts, review
+from zaxy.interfaces.cli.serve_command import serve
 from zaxy.interfaces.cli.show_command import show
 from zaxy.interfaces.cli.text import tell
-from zaxy.interfaces.cli.upkeep_commands import reproject, serve, status
+from zaxy.interfaces.cli.trace_command import trace
+from zaxy.interfaces.cli.upkeep_commands import reproject, status
 from zaxy.interfaces.cli.witness_commands import witness
 from zaxy.interfaces.cli.write_commands import append, init, invalidate
 
@@ -87,6 +89,7 @@ def cli() -> None:
 _COMMANDS = (init, append, query, checkout, replay, memory, ingest, invalidate, log, status, doctor, reproject, serve)
 for _command in _COMMANDS:
     cli.add_command(_command)
+cli.add_command(trace)
 memory.add_command(checkout)
 memory.add_command(inferred_status)
 for _command in (show, edit, rollback, forget, check, review, conflicts, evolution_policy, evolution_gate):

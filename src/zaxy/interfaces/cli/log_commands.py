@@ -226,7 +226,13 @@ def doctor(place: Place, *, ask_witnesses: bool) -> Outcome:
     from zaxy.services.operations.diagnosis import diagnose
 
     with opened(place, must_exist=True) as memory, ProgressBar("Verifying") as progress:
-        found = diagnose(memory.loom, memory.projections.status, ask_witnesses=ask_witnesses, progress=progress)
+        found = diagnose(
+            memory.loom,
+            memory.projections.status,
+            ask_witnesses=ask_witnesses,
+            telemetry=memory.settings.telemetry,
+            progress=progress,
+        )
     if place.as_json:
         say_json(found)
     else:

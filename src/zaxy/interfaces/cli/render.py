@@ -60,8 +60,8 @@ def hit_block(hit: Hit, rank: int, width: int | None, *, explain: bool) -> str:
     where = "" if path is None else f"  {one_line(path)}" + ("" if line is None else f":{line}")
     lines = [f"{rank}. {hit.score:.4f}  {one_line(hit.actor)}  {one_line(date)}  {one_line(hit.event_type)}{where}"]
     lines.append(block(hit.content, "   ", width))
-    if marks(hit):
-        lines.append(f"   {marks(hit).strip()}")
+    if marks(hit.metadata):
+        lines.append(f"   {marks(hit.metadata).strip()}")
     if explain:
         facts = "  ".join(f"{name}: {one_line(value)}" for name, value in hit.metadata.items())
         lines += [f"   scores: {_scores(hit)}", *([f"   {facts}"] if facts else [])]

@@ -1,15 +1,15 @@
-"""Commands that keep a memory well: status, reproject, serve."""
+"""Commands that keep a memory well: status, reproject."""
 
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING
 
 import click
 
-from zaxy.errors import InvalidInputError, MissingDependencyError, NotALogError, NotFoundError
+from zaxy.errors import InvalidInputError, NotALogError, NotFoundError
 from zaxy.interfaces.cli.opening import known_session, opened
-from zaxy.interfaces.cli.options import Outcome, Place, place_options, write_session_option
+from zaxy.interfaces.cli.options import Outcome, Place, place_options
 from zaxy.interfaces.cli.progress import ProgressBar
 from zaxy.interfaces.cli.render import show_damage, show_projections, show_sessions
 from zaxy.interfaces.cli.text import counted, one_line, say, say_json, warn
@@ -19,8 +19,6 @@ if TYPE_CHECKING:
 
     from zaxy.services.operations.inspection import LoomStatus
     from zaxy.services.operations.projection_status import ProjectionStatus
-
-_MCP_SERVER: Final = "zaxy.interfaces.mcp.server"
 
 
 @click.command()
@@ -100,7 +98,7 @@ def reproject(place: Place, path: str | None, *, session_id: str | None) -> Outc
         if session_id is not None:
             known_session(memory, session_id)
         with ProgressBar("Reprojecting") as progress:
-            events = memory.catchup.rebuild(progress)
+            events = memory.rebuild(progress)
         sessions = len(memory.loom.sessions())
         warnings = memory.catchup.warnings()
         backend = memory.settings.projection_backend
@@ -130,45 +128,3 @@ def _loom_of(path: str) -> Path:
     if found.suffix != ".jsonl":
         raise NotALogError(f"{path} is not a log: those are named <session>.jsonl", remedy="name another file")
     return found.parent
-
-
-@click.command()
-@click.option(
-    "--transport", type=click.Choice(["stdio", "sse", "http"]), default="stdio", show_default=True, help="How to talk."
-)
-@click.option("--host", hidden=True, help="Address of a network transport.")
-@click.option("--port", type=int, hidden=True, help="Port of a network transport.")
-@write_session_option
-@place_options
-def serve(place: Place, *, transport: str, host: str | None, port: int | None, session_id: str | None) -> Outcome:
-    """Serve this memory to agents over MCP.
-
-    Speaks on standard input and output until the input ends.
-
-    \b
-    Example:
-      zaxy serve
-    """
-    from importlib import import_module
-
-    from zaxy.config import load_settings
-
-    if transport != "stdio":
-        raise InvalidInputError(
-            f"the transport {transport} is not part of this version yet", remedy="use zaxy serve --transport stdio"
-        )
-    if host is not None or port is not None:
-        raise InvalidInputError("--host and --port belong to network transports", remedy="leave them out for stdio")
-    settings = load_settings(
-        eventloom_path=place.eventloom_path, session_id=session_id, projection_backend=place.projection_backend
-    )
-    try:
-        # by name: interfaces do not know each other, and the server's package is not needed by any other command
-        server = import_module(_MCP_SERVER)
-    except ModuleNotFoundError as error:
-        raise MissingDependencyError(
-            f"the MCP server cannot be started: there is no module {error.name}",
-            remedy="install it again: pip install zaxy-memory",
-        ) from error
-    server.serve_stdio(settings)
-    return None

@@ -145,7 +145,8 @@ def invalidate(
     """Say that something is no longer so.
 
     Names events by their citations, or the entity of which the current statement ends. Nothing is overwritten: a new
-    event ends them, and every query obeys it.
+    event ends them, and every query obeys it. Without --session-id it is recorded in the session of what ends, or in
+    the default one where that lies in several.
 
     \b
     Example:
@@ -164,6 +165,7 @@ def invalidate(
             invalid_at=invalid_at,
             reason=reason,
             origin=origin_of(None),
+            is_session_named=session_id is not None,
         )
     if place.as_json:
         say_json(done)

@@ -9,31 +9,23 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import signal
-import socket
-from collections.abc import AsyncIterator, Callable, Iterator
+from collections.abc import AsyncIterator, Callable
 from pathlib import Path
 from typing import Final
 
-import uvicorn
 from starlette.applications import Starlette
 from starlette.concurrency import run_in_threadpool
 from starlette.requests import ClientDisconnect, Request
 from starlette.responses import Response
 from starlette.routing import Route
 
-from zaxy.errors import UnavailableError
 from zaxy.eventloom.proof.notes import VerifierKey
 from zaxy.eventloom.proof.witness import Reply, Witness, open_witness
 from zaxy.eventloom.proof.witness_protocol import ADD_CHECKPOINT_PATH, MAX_REQUEST_BYTES, PLAIN_TEXT
+from zaxy.interfaces.http.serving import listening, run_server, url_of
 
 DEFAULT_HOST: Final = "127.0.0.1"
 DEFAULT_PORT: Final = 8300
-
-_IDLE_TIMEOUT_SECONDS: Final = 5
-_ENDING_TIMEOUT_SECONDS: Final = 10
-_MOST_CONNECTIONS: Final = 128
-_ENDING_SIGNALS: Final = (signal.SIGTERM, signal.SIGINT)
 
 Ready = Callable[[str, VerifierKey], None]
 """Told the server's address and the witness's key once requests are taken."""
@@ -94,25 +86,9 @@ def serve_witness(
         UnavailableError: The address cannot be listened on.
     """
     witness = open_witness(folder)
-    with _listening(host, port) as listener:
-        shown, bound = listener.getsockname()[:2]
-        url = f"http://[{shown}]:{bound}" if ":" in shown else f"http://{shown}:{bound}"
-        config = uvicorn.Config(
-            make_app(witness, on_start=lambda: on_ready(url, witness.verifier) if on_ready else None),
-            http="h11",
-            ws="none",
-            lifespan="on",
-            log_config=None,
-            access_log=False,
-            proxy_headers=False,
-            server_header=False,
-            limit_concurrency=_MOST_CONNECTIONS,
-            timeout_keep_alive=_IDLE_TIMEOUT_SECONDS,
-            timeout_graceful_shutdown=_ENDING_TIMEOUT_SECONDS,
-        )
-        server = uvicorn.Server(config)
-        with _ended_by_signals(server):
-            server.run(sockets=[listener])
+    with listening(host, port) as listener:
+        url = url_of(listener)
+        run_server(make_app(witness, on_start=lambda: on_ready(url, witness.verifier) if on_ready else None), listener)
 
 
 async def _read_body(request: Request) -> bytes | None:
@@ -133,29 +109,3 @@ def _response(reply: Reply) -> Response:
 
 def _plain(status: int, text: str) -> Response:
     return _response(Reply(status, PLAIN_TEXT, f"{text}\n".encode()))
-
-
-@contextlib.contextmanager
-def _listening(host: str, port: int) -> Iterator[socket.socket]:
-    family = socket.AF_INET6 if ":" in host else socket.AF_INET
-    try:
-        listener = socket.create_server((host, port), family=family)
-    except (OSError, OverflowError) as error:
-        raise UnavailableError(f"{host}:{port} cannot be listened on: {error}", remedy="choose another port") from error
-    with listener:
-        yield listener
-
-
-@contextlib.contextmanager
-def _ended_by_signals(server: uvicorn.Server) -> Iterator[None]:
-    """Let the server return when a signal ends it, instead of dying of the signal, which it raises again at its end."""
-
-    def end(*_: object) -> None:
-        server.should_exit = True
-
-    before = {number: signal.signal(number, end) for number in _ENDING_SIGNALS}
-    try:
-        yield
-    finally:
-        for number, handler in before.items():
-            signal.signal(number, handler)

@@ -7,13 +7,16 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Final
 
+from zaxy.endpoint import Endpoint
 from zaxy.errors import KeyUnavailableError, NotFoundError, ZaxyError
 from zaxy.eventloom.loom import Eventloom
 from zaxy.eventloom.proof.report import LoomReport, remedy_of
 from zaxy.services.operations.projection_status import ProjectionStatus
 from zaxy.services.operations.quarantine import list_quarantine
+from zaxy.telemetry_settings import TelemetrySettings
 
 _LITTLE_BYTES: Final = 64 * 1024 * 1024
+_HEALTH_SECONDS: Final = 2.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,6 +60,7 @@ def diagnose(
     projections: Callable[[], Sequence[ProjectionStatus]],
     *,
     ask_witnesses: bool = True,
+    telemetry: TelemetrySettings | None = None,
     progress: Callable[[int, int | None], None] | None = None,
 ) -> Diagnosis:
     """Check a loom: its logs and what proves them, its key, its quarantine, its projections, its disk.
@@ -64,7 +68,8 @@ def diagnose(
     Args:
         loom: What to look at.
         projections: Says how the projections stand.
-        ask_witnesses: Whether witnesses are asked over the network.
+        ask_witnesses: Whether witnesses, and what traces go to, are asked over the network.
+        telemetry: Where traces go.
         progress: Told how many sessions are verified.
 
     Raises:
@@ -79,6 +84,7 @@ def diagnose(
         _quarantine(loom),
         *(_projection(status) for status in projections()),
         _disk(loom),
+        *(_pathlight(telemetry) if telemetry is not None and ask_witnesses else ()),
     ]
     ok = all(check.state != "failed" for check in checks)
     return Diagnosis(str(loom.path), ok, str(report.level), report.blind_spots, tuple(checks))
@@ -118,6 +124,18 @@ def _projection(status: ProjectionStatus) -> Check:
     if status.state == "unavailable":
         return Check(name, "failed", status.reason or "unavailable", "zaxy reproject")
     return Check(name, "ok", f"{status.state}, {status.lag_events:,} events read from the log")
+
+
+def _pathlight(telemetry: TelemetrySettings) -> list[Check]:
+    """Ask the collector whether it is well, where traces go to one."""
+    if not telemetry.pathlight_enabled:
+        return []
+    url = f"{telemetry.pathlight_url.rstrip('/')}/health"
+    try:
+        Endpoint(url, what="Pathlight", api_key=telemetry.pathlight_access_token).get(_HEALTH_SECONDS)
+    except ZaxyError as error:
+        return [Check("pathlight", "warning", error.message, error.remedy or "set PATHLIGHT_ENABLED=false")]
+    return [Check("pathlight", "ok", telemetry.pathlight_url)]
 
 
 def _disk(loom: Eventloom) -> Check:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import heapq
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass
 from typing import Final
 
@@ -66,7 +66,7 @@ class SkippedLog:
 
 @dataclass(frozen=True, slots=True)
 class LoomStatus:
-    """All sessions of a loom."""
+    """The sessions of a loom, or those of them that were asked for."""
 
     eventloom_path: str
     loom_id: str | None
@@ -121,23 +121,30 @@ class InspectionService:
         if not self._loom.path.is_dir():
             raise NotFoundError(f"there is no loom at {self._loom.path}", remedy="make one: zaxy init")
 
-    def status(self, *, verify: bool = True, progress: Progress | None = None) -> LoomStatus:
-        """Return the state of every session.
+    def status(
+        self,
+        *,
+        verify: bool = True,
+        progress: Progress | None = None,
+        sessions: Collection[str] | None = None,
+    ) -> LoomStatus:
+        """Return the state of every session, or of some. No log of another one is read.
 
         Args:
             verify: Whether to check whole chains; else only the end of each log is read.
             progress: Told how many sessions are done.
+            sessions: Which are looked at, None for all; one without a log is left out.
 
         Raises:
             NotFoundError: There is no such loom.
         """
         self._require()
-        sessions: list[SessionStatus] = []
+        found: list[SessionStatus] = []
         skipped: list[SkippedLog] = []
-        names = self._loom.sessions()
+        names = [name for name in self._loom.sessions() if sessions is None or name in sessions]
         for done, session_id in enumerate(names, 1):
             try:
-                sessions.append(self._session(session_id, verify=verify))
+                found.append(self._session(session_id, verify=verify))
             except NotALogError as error:
                 skipped.append(SkippedLog(str(self._loom.log(session_id).path), error.message))
             if progress is not None:
@@ -145,9 +152,9 @@ class InspectionService:
         return LoomStatus(
             str(self._loom.path),
             self._loom.identity(),
-            len(sessions),
-            sum(session.event_count for session in sessions),
-            tuple(sessions),
+            len(found),
+            sum(session.event_count for session in found),
+            tuple(found),
             tuple(skipped),
         )
 

@@ -3,13 +3,22 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from jsonschema import Draft202012Validator
 
+from zaxy import MemoryFabric
+from zaxy.interfaces.calls.runner import CallRunner
+from zaxy.interfaces.calls.tool import Tool
 from zaxy.interfaces.calls.tools import TOOLS
-from zaxy.interfaces.mcp.server import ToolCalls
+from zaxy.interfaces.mcp.answers import ToolCalls
+
+
+def tool_calls(memory: MemoryFabric, admin_token: str | None = None, tools: Sequence[Tool] = TOOLS) -> ToolCalls:
+    """Return what runs the tools on a memory."""
+    return ToolCalls(CallRunner(memory, admin_token, tools))
+
 
 GIVES = {tool.name: tool.gives for tool in TOOLS}
 

@@ -9,11 +9,11 @@ from typing import Any, NoReturn
 
 import pytest
 from mcp.shared.exceptions import MCPError
-from mcp_answers import answer, error
+from mcp_answers import answer, error, tool_calls
 
 from zaxy import MemoryFabric
 from zaxy.interfaces.calls.tools import TOOLS
-from zaxy.interfaces.mcp.server import ToolCalls
+from zaxy.interfaces.mcp.answers import ToolCalls
 
 NOTE = {"event_type": "note.made", "actor": "ann", "payload": {"content": "the piano"}}
 TOKEN = "correct horse battery staple"
@@ -27,7 +27,7 @@ async def memory(tmp_path: Path) -> AsyncIterator[MemoryFabric]:
 
 @pytest.fixture
 def calls(memory: MemoryFabric) -> ToolCalls:
-    return ToolCalls(memory)
+    return tool_calls(memory)
 
 
 @pytest.mark.parametrize(
@@ -142,7 +142,7 @@ async def test_a_tool_that_does_not_exist_is_an_error_of_the_protocol(calls: Too
 
 
 async def test_replay_and_invalidation_need_the_admin_token_where_there_is_one(memory: MemoryFabric) -> None:
-    calls = ToolCalls(memory, TOKEN)
+    calls = tool_calls(memory, TOKEN)
     event = await answer(calls, "memory_append", **NOTE)
     for tool, arguments in (
         ("memory_replay", {"session_id": "work"}),
@@ -156,7 +156,7 @@ async def test_replay_and_invalidation_need_the_admin_token_where_there_is_one(m
 
 
 async def test_the_admin_token_is_neither_recorded_nor_repeated(memory: MemoryFabric) -> None:
-    calls = ToolCalls(memory, TOKEN)
+    calls = tool_calls(memory, TOKEN)
     await answer(calls, "memory_append", **NOTE)
     await answer(calls, "memory_invalidate", citations=["eventloom://work/events/1"], admin_token=TOKEN)
     assert TOKEN not in str(await calls.call("memory_replay", {"session_id": "work", "admin_token": TOKEN}))
@@ -172,7 +172,7 @@ async def test_a_defect_costs_one_call_and_shows_no_traceback(memory: MemoryFabr
     async def fail(_call: object) -> NoReturn:
         raise ZeroDivisionError("the secret 42")
 
-    calls = ToolCalls(memory, tools=[dataclasses.replace(TOOLS[2], run=fail), *TOOLS[:2]])
+    calls = tool_calls(memory, tools=[dataclasses.replace(TOOLS[2], run=fail), *TOOLS[:2]])
     told = await error(calls, "memory_query", query="x")
     assert told == {
         "code": "error",

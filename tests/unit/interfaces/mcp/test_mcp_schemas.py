@@ -42,7 +42,7 @@ def test_every_argument_and_every_member_is_described(tool: Tool) -> None:
 def test_what_records_something_does_not_claim_to_read_only() -> None:
     changing = {"memory_invalidate", "memory_edit", "memory_rollback", "memory_forget"}
     recording = {tool.name for tool in TOOLS if not tool.reads_only}
-    assert recording == {*changing, "memory_append", "memory_review", "evolution_gate"}
+    assert recording == {*changing, "memory_append", "memory_review", "evolution_gate", "memory_prove"}
     assert {tool.name for tool in TOOLS if tool.is_destructive} == changing
 
 

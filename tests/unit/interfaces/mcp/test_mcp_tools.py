@@ -8,11 +8,12 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from mcp_answers import answer, text_of
+from mcp_answers import answer, text_of, tool_calls
 
 from zaxy import EventLog, MemoryFabric
+from zaxy.interfaces.calls.runner import CallRunner
 from zaxy.interfaces.calls.text import fold
-from zaxy.interfaces.mcp.server import ToolCalls
+from zaxy.interfaces.mcp.answers import ToolCalls
 
 
 @pytest.fixture
@@ -23,7 +24,7 @@ async def memory(tmp_path: Path) -> AsyncIterator[MemoryFabric]:
 
 @pytest.fixture
 def calls(memory: MemoryFabric) -> ToolCalls:
-    return ToolCalls(memory)
+    return tool_calls(memory)
 
 
 def log_of(memory: MemoryFabric, session_id: str = "work") -> EventLog:
@@ -279,14 +280,16 @@ async def test_a_question_without_an_answer_says_so(calls: ToolCalls) -> None:
     assert "Verdict: not_in_memory, confidence 0.00" in await text_of(calls, "memory_checkout", query="pianos")
 
 
-async def test_a_call_whose_client_gave_up_is_finished(memory: MemoryFabric, calls: ToolCalls) -> None:
+async def test_a_call_whose_client_gave_up_is_finished(memory: MemoryFabric) -> None:
+    runner = CallRunner(memory)
+    calls = ToolCalls(runner)
     draft = {"event_type": "note.made", "actor": "ann", "payload": {"content": "kept"}}
     waiting = asyncio.create_task(calls.call("memory_append", draft))
     await asyncio.sleep(0)  # lets the call begin
     waiting.cancel()
     with pytest.raises(asyncio.CancelledError):
         await waiting
-    await calls.finish()
+    await runner.finish()
     with log_of(memory) as log:
         assert [event.payload["content"] for event in log.replay()] == ["kept"]
 
@@ -308,7 +311,7 @@ class Noting(MemoryFabric):
 
 async def test_the_stores_are_told_of_every_change_and_of_nothing_else(tmp_path: Path) -> None:
     async with Noting(tmp_path / "loom", session_id="work") as memory:
-        calls, memory.told = ToolCalls(memory, admin_token="open"), []
+        calls, memory.told = tool_calls(memory, admin_token="open"), []
         draft = {"event_type": "note.made", "actor": "ann", "payload": {"content": "a llama"}, "forgettable": True}
         cited = (await answer(calls, "memory_append", **draft))["citation"]
         done = await answer(calls, "memory_edit", citation=cited, new_content="an alpaca", reason="wrong")
