@@ -39,6 +39,7 @@ _SESSIONS: Final = 8
 _BATCH: Final = 10_000
 _START_LIMIT_SECONDS: Final = 120.0
 _ENDING_SECONDS: Final = 60.0
+_NO_VECTORS: Final = EmbeddingSettings(enabled=False)
 _FILL_SECONDS: Final = 120.0
 _POLL_SECONDS: Final = 0.01
 _QUESTION: Final = "Who felt relieved after the council changed the rules about the orchard?"
@@ -53,8 +54,7 @@ def build(folder: Path, events: int) -> None:
     settings = Settings(
         eventloom_path=folder / ".eventloom",
         state_path=folder / "state" / "zaxy",
-        fsync="off",
-        embedding=EmbeddingSettings(enabled=False),
+        embedding=_NO_VECTORS,
     )
     with Memory(settings) as memory:
         memory.loom.ensure_key()
@@ -77,7 +77,7 @@ class Served:
         url: Where; of a server on standard input, the command.
         folder: Where it runs; ``server.pid`` names its process there.
         first_answer_seconds: From its start to the first answered call.
-        resident_bytes: Its memory, once a second.
+        resident_bytes: The memory of it and its readers, once a second.
         processor_seconds: What it needed of the processors while it was loaded.
     """
 
@@ -90,10 +90,11 @@ class Served:
     def watch(self, ended: threading.Event) -> None:
         """Note its memory once a second until told to stop."""
         while not ended.wait(1.0):
-            size = _resident(self.pid)
+            family = _family(self.pid)
+            size = sum(map(_resident, family))
             if size:
                 self.resident_bytes.append(size)
-                self.processor_seconds = _processor_seconds(self.pid)
+                self.processor_seconds = sum(map(_processor_seconds, family))
 
     @property
     def pid(self) -> int:
@@ -102,6 +103,16 @@ class Served:
             return int((self.folder / "server.pid").read_text(encoding="ascii") or 0)
         except OSError:
             return 0
+
+
+def _family(pid: int) -> list[int]:
+    """Return a process and those that it started; nothing where the system does not tell."""
+    try:
+        threads = list(Path(f"/proc/{pid}/task").iterdir())
+        told = [name for thread in threads for name in (thread / "children").read_text(encoding="ascii").split()]
+    except OSError:
+        return []
+    return [pid, *(each for child in told for each in _family(int(child)))]
 
 
 def _processor_seconds(pid: int) -> float:
@@ -123,11 +134,12 @@ def _resident(pid: int) -> int:
 
 
 @contextlib.contextmanager
-def served(zaxy: Sequence[str], folder: Path) -> Iterator[Served]:
+def served(zaxy: Sequence[str], folder: Path, readers: int | None = None) -> Iterator[Served]:
     """Serve the loom of a folder on a free port of this machine, for a ``with`` block."""
     with socket.create_server(("127.0.0.1", 0)) as free:
         port = free.getsockname()[1]
     command = [*zaxy, "serve", "--transport", "http", "--port", str(port), "--eventloom-path", ".eventloom"]
+    command += [] if readers is None else ["--readers", str(readers)]
     with (folder / "server.log").open("wb") as log:
         started = time.perf_counter()
         process = subprocess.Popen(
@@ -186,7 +198,7 @@ def load(server: Served, protocol: str, asked: argparse.Namespace, *more: str) -
     surroundings = {**environment(server.folder), "PYTHONPATH": str(_ROOT)}
     ended = threading.Event()
     watching = threading.Thread(target=server.watch, args=(ended,))
-    before = _processor_seconds(server.pid)
+    before = sum(map(_processor_seconds, _family(server.pid)))
     watching.start()
     try:
         done = subprocess.run(
@@ -258,11 +270,17 @@ def ours(made: Path, folder: Path, asked: argparse.Namespace) -> list[Row]:
     """Measure our server on a copy of the loom; count afterwards what is in the log."""
     protocol = "mcp" if asked.mcp else "rest"
     shutil.copytree(made, folder)
-    with served((sys.executable, "-m", "zaxy"), folder) as server:
+    state = folder / "state" / "zaxy"
+    settings = Settings(eventloom_path=folder / ".eventloom", state_path=state, embedding=_NO_VECTORS)
+    with Memory(settings) as memory:  # what is copied is read and indexed once: not what a start is
+        for session_id in memory.loom.stats():
+            memory.loom.commit(session_id, [Draft("note.made", "user", {"content": "copied"})])
+        memory.catchup.catch_up()
+        began = memory.inspection.status(verify=False).total_events
+    with served((sys.executable, "-m", "zaxy"), folder, readers=asked.readers) as server:
         told = load(server, protocol, asked)
-    settings = Settings(eventloom_path=folder / ".eventloom", state_path=folder / "state" / "zaxy")
     with Memory(settings) as memory:
-        kept = memory.inspection.status(verify=True).total_events - asked.events
+        kept = memory.inspection.status(verify=True).total_events - began
     named = f"{told['acknowledged']:,} acknowledged, {kept:,} in the log"
     rows = rows_of(protocol, server, told, asked, wanted=not asked.mcp)
     is_kept = kept >= told["acknowledged"]
@@ -291,6 +309,7 @@ def main(arguments: list[str] | None = None) -> int:
     parser.add_argument("--events", type=int, default=100_000, help="events in the loom before it")
     parser.add_argument("--queries", type=float, default=100.0, help="queries a second")
     parser.add_argument("--appends", type=float, default=100.0, help="appends a second, each on disk before its answer")
+    parser.add_argument("--readers", type=int, help="reading processes beside the server's own; by default its choice")
     parser.add_argument("--mcp", action="store_true", help="over MCP instead of JSON over HTTP")
     parser.add_argument("--original", metavar="ZAXY", help="also the server of this zaxy 3.2.0")
     parser.add_argument("--original-events", type=int, default=1_000, help="events that it is filled with")

@@ -8,6 +8,7 @@ from __future__ import annotations
 import asyncio
 import itertools
 import os
+from collections import defaultdict
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any, Final, Protocol
@@ -128,10 +129,10 @@ class Caller(Protocol):
 
 
 class Rest:
-    """The calls as JSON over HTTP."""
+    """The calls as JSON over HTTP. Each kind has connections of its own, as different agents have."""
 
     def __init__(self, url: str) -> None:
-        self._pool = Pool(url)
+        self._pools: defaultdict[str, Pool] = defaultdict(lambda: Pool(url))
 
     async def begin(self) -> None:
         """There is nothing to do."""
@@ -142,7 +143,7 @@ class Rest:
     async def call(self, tool: str, arguments: dict[str, Any]) -> None:
         """Make a call."""
         path = f"/v1/{tool.removeprefix('memory_')}"
-        status, _, body = await self._pool.post(path, {}, orjson.dumps(arguments))
+        status, _, body = await self._pools[tool].post(path, {}, orjson.dumps(arguments))
         if status != 200:
             raise CallFailedError(f"{status} {body[:200]!r}")
         orjson.loads(body)

@@ -16,6 +16,7 @@ from zaxy.setting_values import address, choice, flag, number, parts, secret
 
 ENVIRONMENTS: Final = ("development", "production")
 TOOL_PROFILES: Final = ("full", "core")
+MOST_READERS: Final = 16
 DEFAULT_SESSION_HEADER: Final = "x-zaxy-session-id"
 
 _HEADER_NAME: Final = re.compile(r"[a-z0-9-]{1,64}", re.ASCII)
@@ -29,6 +30,8 @@ class ServingSettings:
     Attributes:
         environment: ``development`` or ``production``, where every setting is checked at the start (``ZAXY_ENV``).
         tool_profile: Which tools are listed: ``full`` or ``core`` (``MCP_TOOL_PROFILE``).
+        readers: How many processes answer questions beside the server's own (``MCP_READERS``); None for one where the
+            machine has two processors or more.
         remote_auth_token: The bearer token that requests must carry (``MCP_REMOTE_AUTH_TOKEN``,
             ``MCP_REMOTE_AUTH_TOKEN_FILE``).
         session_header: Header that narrows a request to one session, in lower case (``MCP_REMOTE_SESSION_HEADER``).
@@ -50,6 +53,7 @@ class ServingSettings:
 
     environment: str = "development"
     tool_profile: str = "full"
+    readers: int | None = None
     remote_auth_token: str | None = field(default=None, repr=False)
     session_header: str = DEFAULT_SESSION_HEADER
     oidc_issuer: str | None = None
@@ -65,11 +69,6 @@ class ServingSettings:
     audit_path: Path | None = None
     allowed_hosts: tuple[str, ...] = ()
     allowed_origins: tuple[str, ...] = ()
-
-    @property
-    def is_production(self) -> bool:
-        """Whether every setting is checked at the start."""
-        return self.environment == "production"
 
     @property
     def has_oidc(self) -> bool:
@@ -100,6 +99,7 @@ def load_serving(values: Mapping[str, str], folder: Path) -> ServingSettings:
     return ServingSettings(
         environment=choice(values, "ZAXY_ENV", default.environment, ENVIRONMENTS),
         tool_profile=choice(values, "MCP_TOOL_PROFILE", default.tool_profile, TOOL_PROFILES),
+        readers=number(values, "MCP_READERS", 0, low=0, high=MOST_READERS) if "MCP_READERS" in values else None,
         remote_auth_token=_token(values, "MCP_REMOTE_AUTH_TOKEN"),
         session_header=_header(values, "MCP_REMOTE_SESSION_HEADER", default.session_header),
         oidc_issuer=issuer,
@@ -117,8 +117,8 @@ def load_serving(values: Mapping[str, str], folder: Path) -> ServingSettings:
         ),
         audit_enabled=flag(values, "MCP_AUDIT_ENABLED"),
         audit_path=folder / audit_path if audit_path else None,
-        allowed_hosts=parts(values, "MCP_ALLOWED_HOSTS"),
-        allowed_origins=parts(values, "MCP_ALLOWED_ORIGINS"),
+        allowed_hosts=_names(values, "MCP_ALLOWED_HOSTS"),
+        allowed_origins=_names(values, "MCP_ALLOWED_ORIGINS"),
     )
 
 
@@ -151,6 +151,17 @@ def _header(values: Mapping[str, str], name: str, default: str) -> str:
     if not _HEADER_NAME.fullmatch(header) or header in _TAKEN_HEADERS:
         raise InvalidInputError(f"{name} is {header[:40]!r}", remedy=f"name a header of its own, such as {default}")
     return header
+
+
+def _names(values: Mapping[str, str], name: str) -> tuple[str, ...]:
+    names = parts(values, name)
+    for one in names:
+        if "*" in one.removesuffix(":*"):
+            raise InvalidInputError(
+                f"{name} has {one[:80]!r}, and * stands for any port only, never for a name",
+                remedy="list each name that is served",
+            )
+    return names
 
 
 def _word(values: Mapping[str, str], name: str, default: str) -> str:

@@ -54,6 +54,7 @@ class Reason(StrEnum):
     LOG_DAMAGED = "log_damaged"
     AUDIT_UNAVAILABLE = "audit_unavailable"
     TRACES_DROPPED = "traces_dropped"
+    READER_LOST = "reader_lost"
 
 
 OUTCOMES: Final = {
@@ -80,6 +81,10 @@ class Degraded(str):
         warning = super().__new__(cls, text)
         warning.reason = reason
         return warning
+
+    def __reduce__(self) -> tuple[type[Degraded], tuple[str, Reason]]:
+        """Say how it is made again, where answers go from one process to another."""
+        return Degraded, (str(self), self.reason)
 
 
 def reasons(warnings: Iterable[str]) -> tuple[str, ...]:

@@ -12,6 +12,7 @@ from zaxy.errors import InvalidInputError, MissingDependencyError
 from zaxy.interfaces.cli.failure import show_error
 from zaxy.interfaces.cli.options import Outcome, Place, place_options, write_session_option
 from zaxy.interfaces.cli.text import tell
+from zaxy.serving_settings import MOST_READERS
 
 # by name: interfaces do not know each other, and no other command needs a server's packages
 _STDIO_SERVER: Final = "zaxy.interfaces.mcp.server"
@@ -33,6 +34,12 @@ _DEFAULT_PORT: Final = 8080
 @click.option("--host", metavar="ADDRESS", help=f"Address to listen on.  [default: {_DEFAULT_HOST}]")
 @click.option("--port", type=click.IntRange(0, 65_535), help=f"Port to listen on.  [default: {_DEFAULT_PORT}]")
 @click.option("--profile", type=click.Choice(["core", "full"]), help="Which MCP tools are listed.  [default: full]")
+@click.option(
+    "--readers",
+    type=click.IntRange(0, MOST_READERS),
+    help="Processes that answer questions beside the server's own, some 150 MB each; 0 for none.  "
+    "[default: 1 where there are two processors or more]",
+)
 @write_session_option
 @place_options
 def serve(
@@ -42,6 +49,7 @@ def serve(
     host: str | None,
     port: int | None,
     profile: str | None,
+    readers: int | None,
     session_id: str | None,
 ) -> Outcome:
     """Serve this memory to agents and programs.
@@ -56,6 +64,8 @@ def serve(
     """
     if transport == "stdio" and (host is not None or port is not None):
         raise InvalidInputError("--host and --port belong to network transports", remedy="leave them out for stdio")
+    if transport == "stdio" and readers is not None:
+        raise InvalidInputError("--readers belongs to network transports", remedy="leave it out for stdio")
     is_local = transport == "stdio"
     address = _DEFAULT_HOST if host is None else host
     try:
@@ -72,8 +82,9 @@ def serve(
         if not findings:
             raise
         return error.exit_code
-    if profile is not None:
-        settings = replace(settings, serving=replace(settings.serving, tool_profile=profile))
+    given = {"tool_profile": profile, "readers": readers}
+    serving = replace(settings.serving, **{name: value for name, value in given.items() if value is not None})
+    settings = replace(settings, serving=serving)
     if is_local:
         _server(_STDIO_SERVER).serve_stdio(settings, settings.serving.tool_profile)
         return None
