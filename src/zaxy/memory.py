@@ -201,6 +201,7 @@ class Memory:
         Raises:
             BusyError: Another process writes to a store.
             ProjectionError: A store could not be written, or one of a part not be removed.
+            WriteFailedError: The disk refused.
         """
         taken = self.catchup.rebuild(progress)
         for folder in filter(_is_part, self._part_folders()):
@@ -293,7 +294,7 @@ class Memory:
 
 def _is_part(folder: Path) -> bool:
     """Return whether a folder is named as those are that are made here, also when one was set aside."""
-    return frozenset(folder.name[:_PART_DIGITS]) <= frozenset(string.hexdigits)
+    return folder.is_dir() and frozenset(folder.name[:_PART_DIGITS]) <= frozenset(string.hexdigits)
 
 
 def _loom(settings: Settings, clock: Clock) -> Eventloom:

@@ -42,7 +42,7 @@ def secret_file(folder: Path, text: str, mode: int = 0o600) -> str:
 def test_settings_that_are_fit_are_taken(tmp_path: Path) -> None:
     settings = load(tmp_path, **FIT)
     assert settings == load_settings(environment=FIT, folder=tmp_path)
-    assert settings.serving.is_production
+    assert settings.serving.environment == "production"
     assert GOOD_TOKEN not in repr(settings)
     assert GOOD_ADMIN not in repr(settings)
     assert load(tmp_path, host=None, ZAXY_ENV="production", MCP_ADMIN_TOKEN=GOOD_ADMIN)
@@ -194,11 +194,22 @@ def test_a_pipe_or_a_device_is_no_secret_file(tmp_path: Path) -> None:
         ("MCP_OIDC_JWKS_URL", "https://login.example/keys"),
         ("MCP_OIDC_REQUIRED_SCOPE", "two words"),
         ("MCP_OIDC_SESSION_CLAIM", " "),
+        ("MCP_ALLOWED_HOSTS", "*"),
+        ("MCP_ALLOWED_HOSTS", "memory.example,*.example:8080"),
+        ("MCP_ALLOWED_ORIGINS", "*"),
+        ("MCP_ALLOWED_ORIGINS", "https://*:*"),
     ],
 )
 def test_a_setting_of_servers_that_cannot_be_used_is_refused_by_its_name(tmp_path: Path, name: str, value: str) -> None:
     with pytest.raises(InvalidInputError, match=name):
         load_settings(environment={name: value}, folder=tmp_path)
+
+
+def test_a_star_stands_for_any_port(tmp_path: Path) -> None:
+    told = {"MCP_ALLOWED_HOSTS": "memory.example:*,[::1]:*", "MCP_ALLOWED_ORIGINS": "https://app.example:*"}
+    serving = load_settings(environment=told, folder=tmp_path).serving
+    assert serving.allowed_hosts == ("memory.example:*", "[::1]:*")
+    assert serving.allowed_origins == ("https://app.example:*",)
 
 
 def test_nothing_of_it_is_taken_from_a_projects_own_file(tmp_path: Path) -> None:

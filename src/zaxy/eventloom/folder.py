@@ -17,7 +17,7 @@ from zaxy.files.lock import locked
 
 LOOM_FORMAT: Final = "zaxy-loom/1"
 _LONGEST_NAME_BYTES: Final = 240
-_IDENTITY_NAME: Final = "loom.json"
+IDENTITY_NAME: Final = "loom.json"
 _LOOM_ID: Final = re.compile(r"(?!looms$)[A-Za-z0-9][A-Za-z0-9_-]{0,63}", re.ASCII)
 """Ids name folders and signing keys, so nothing else can be one; ``looms`` is the list of places beside them."""
 
@@ -79,21 +79,19 @@ def read_identity(folder: Path) -> str | None:
         IntegrityError: ``loom.json`` does not hold one.
     """
     try:
-        raw = (folder / _IDENTITY_NAME).read_bytes()
+        raw = (folder / IDENTITY_NAME).read_bytes()
     except (FileNotFoundError, NotADirectoryError):
         return None
     except OSError as error:
         raise UnavailableError(
-            f"{folder / _IDENTITY_NAME} cannot be read: {error.strerror}", remedy="check who may read it"
+            f"{folder / IDENTITY_NAME} cannot be read: {error.strerror}", remedy="check who may read it"
         ) from error
     try:
         loom_id = json.loads(raw)["loom_id"]
         if not isinstance(loom_id, str) or not _LOOM_ID.fullmatch(loom_id):
             raise TypeError(loom_id)
     except (ValueError, KeyError, TypeError) as error:
-        raise IntegrityError(
-            f"{folder / _IDENTITY_NAME} holds no loom id", remedy="restore it from a backup"
-        ) from error
+        raise IntegrityError(f"{folder / IDENTITY_NAME} holds no loom id", remedy="restore it from a backup") from error
     return loom_id
 
 
@@ -109,7 +107,7 @@ def make_identity(folder: Path, *, lock_timeout_seconds: float) -> str:
             return known
         loom_id = secrets.token_hex(16)
         told = {"format": LOOM_FORMAT, "loom_id": loom_id}
-        replace_file(folder / _IDENTITY_NAME, json.dumps(told).encode() + b"\n")
+        replace_file(folder / IDENTITY_NAME, json.dumps(told).encode() + b"\n")
         return loom_id
 
 

@@ -20,6 +20,7 @@ from zaxy.eventloom.event import Draft, Event
 from zaxy.eventloom.folder import LogStat, find_link, is_file_name, log_stat, log_stats, make_identity, read_identity
 from zaxy.eventloom.layout import LOG_SUFFIX
 from zaxy.eventloom.log import EventLog
+from zaxy.eventloom.presence import Presence
 from zaxy.eventloom.proof.automatic import AutomaticCheckpoints
 from zaxy.eventloom.proof.places import has_key, pinned_at, seen_path
 from zaxy.eventloom.proof.seen import SeenWriter
@@ -90,6 +91,7 @@ class Eventloom:
         self._notary: Notary | None = None
         self._notary_process = 0
         self._has_no_links = False
+        self._presence = Presence(self.path)
         self._sealer = LazySealer(sealer, self.identity, self.ensure_identity)
         policy = checkpoints or CheckpointPolicy()
         self._automatic = AutomaticCheckpoints(
@@ -106,7 +108,7 @@ class Eventloom:
             raise InvalidInputError(
                 f"session id {session_id[:80]!r} is not valid", remedy="name a session of this loom"
             )
-        self.refuse_links()
+        self.refuse_unusable()
         with self._lock:
             log = self._logs.pop(session_id, None)
             if log is None:
@@ -123,12 +125,15 @@ class Eventloom:
                 self._logs.popitem(last=False)[1].close()
             return log
 
-    def refuse_links(self) -> None:
-        """Refuse a loom with a symbolic link in it. Looked for once: what this process makes are none.
+    def refuse_unusable(self) -> None:
+        """Refuse a loom with a symbolic link in it, and one that is not there any more.
+
+        Links are looked for once: what this process makes are none.
 
         Raises:
-            UnavailableError: There is one.
+            UnavailableError: There is a link, or the loom is gone, or is another one than before.
         """
+        self._presence.check()
         if self._has_no_links:
             return
         link = find_link(self.path)
@@ -148,7 +153,7 @@ class Eventloom:
         Raises:
             UnavailableError: The loom holds a symbolic link.
         """
-        self.refuse_links()
+        self.refuse_unusable()
         return log_stats(self.path)
 
     def stat(self, session_id: str) -> LogStat | None:
@@ -167,6 +172,7 @@ class Eventloom:
         """Record events in a session, all or none. On return they are on disk. Errors as `EventLog.append`."""
         check_session_id(session_id)
         outcomes = self.log(session_id).commit(drafts)
+        self._presence.remember()
         self._automatic.note(len(outcomes))
         return outcomes
 
@@ -217,7 +223,7 @@ class Eventloom:
 
     def ensure_identity(self) -> str:
         """Return the loom's id, making a random one for a new loom."""
-        self.refuse_links()
+        self.refuse_unusable()
         return make_identity(self.path, lock_timeout_seconds=self._options.lock_timeout_seconds)
 
     # ---- proof
@@ -231,7 +237,7 @@ class Eventloom:
         if self._notary is None or self._notary_process != os.getpid():  # a thread may have held its lock at a fork
             from zaxy.eventloom.proof.notary import Notary
 
-            self.refuse_links()
+            self.refuse_unusable()
             if self._state_path is None:
                 raise KeyUnavailableError(
                     "there is no signing key, and no folder for one: the home folder is not known",
@@ -362,7 +368,7 @@ class Eventloom:
         """
         from zaxy.eventloom.proof.notary import verify_loom
 
-        self.refuse_links()
+        self.refuse_unusable()
         if not self.path.is_dir():
             raise NotFoundError(f"there is no loom at {self.path}", remedy="make one: zaxy init")
         return verify_loom(self.path, self._state_path, keys=keys, ask_witnesses=ask_witnesses, progress=progress)

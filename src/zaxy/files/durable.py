@@ -11,7 +11,7 @@ import errno
 import os
 import secrets
 import stat
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Final
 
@@ -21,6 +21,7 @@ from zaxy.files.posix import fcntl
 FILE_MODE: Final = 0o600
 DIRECTORY_MODE: Final = 0o700
 _WRITE_CHUNK_BYTES: Final = 64 * 1024 * 1024
+_PART_BYTES: Final = 256 * 1024
 
 
 def sync(descriptor: int) -> None:
@@ -147,10 +148,22 @@ def write_failed(path: Path, error: OSError) -> WriteFailedError:
 
 
 def replace_file(path: Path, data: bytes, *, mode: int = FILE_MODE) -> None:
-    """Make ``path`` hold exactly ``data``: after a crash it holds the old content or the new, never a mix.
+    """Make ``path`` hold exactly ``data``: after a crash it holds the old content or the new. As `replacing`."""
+    with replacing(path, mode=mode) as write:
+        write(data)
 
-    System calls: ``open`` directory; ``open(O_CREAT|O_EXCL)`` temporary, ``write``, ``fsync`` temporary, ``close``;
-    ``rename`` onto ``path``; ``fsync`` directory; ``close`` directory.
+
+@contextlib.contextmanager
+def replacing(path: Path, *, mode: int) -> Iterator[Callable[[bytes], None]]:
+    """Give what writes the new content of a file, part by part: after a crash it holds the old content or the new.
+
+    System calls: ``open`` directory; ``open(O_CREAT|O_EXCL)`` temporary, ``write`` for each 256 KiB, ``fstat``,
+    ``fsync`` temporary, ``close``; ``rename`` onto ``path``; ``fsync`` directory; ``close`` directory. When the block
+    raises: ``unlink`` temporary.
+
+    Args:
+        path: The file.
+        mode: Who may read and write it, where it is new.
 
     Raises:
         WriteFailedError: The old content stands.
@@ -161,19 +174,43 @@ def replace_file(path: Path, data: bytes, *, mode: int = FILE_MODE) -> None:
         with open_directory(path.parent) as directory:
             descriptor = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, mode)
             try:
-                write_all(descriptor, data)
-                check_taken(descriptor, len(data))
-                sync(descriptor)
+                parts = _Parts(descriptor)
+                yield parts.add
+                parts.finish()
             finally:
                 close_quietly(descriptor)
             os.rename(temporary, path)
             sync(directory)
-    except OSError as error:
+    except BaseException as error:
         with contextlib.suppress(OSError):
             os.unlink(temporary)
-        if isinstance(error, DurabilityUnknownError):
-            raise
-        raise write_failed(path, error) from error
+        if isinstance(error, OSError) and not isinstance(error, DurabilityUnknownError):
+            raise write_failed(path, error) from error
+        raise
+
+
+class _Parts:
+    """Small parts of a file, written together."""
+
+    def __init__(self, descriptor: int) -> None:
+        self._descriptor = descriptor
+        self._waiting = bytearray()
+        self._size = 0
+
+    def add(self, part: bytes) -> None:
+        self._waiting += part
+        if len(self._waiting) >= _PART_BYTES:
+            self._write()
+
+    def finish(self) -> None:
+        self._write()
+        check_taken(self._descriptor, self._size)
+        sync(self._descriptor)
+
+    def _write(self) -> None:
+        write_all(self._descriptor, bytes(self._waiting))
+        self._size += len(self._waiting)
+        self._waiting = bytearray()
 
 
 def move_file(source: Path, target: Path) -> None:

@@ -191,6 +191,7 @@ def remove_stores(folder: Path, locks: Iterable[Path]) -> bool:
 
     Raises:
         ProjectionError: Something could not be removed.
+        WriteFailedError: A lock could not be taken.
         DurabilityUnknownError: It may come back after a power loss.
     """
     with contextlib.ExitStack() as stack:
@@ -199,7 +200,10 @@ def remove_stores(folder: Path, locks: Iterable[Path]) -> bool:
             if held is None:
                 return False
             stack.callback(unlock, held)
-        gone = _set_aside(folder)  # first, so that a store that is begun meanwhile lies in a folder of its own
+        try:
+            gone = _set_aside(folder)  # first, so that a store that is begun meanwhile lies in a folder of its own
+        except OSError as error:
+            raise ProjectionError(f"{folder} cannot be removed: {error.strerror}") from error
         return gone is not None and _remove([gone])
 
 

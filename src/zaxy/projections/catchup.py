@@ -105,7 +105,7 @@ class Catchup:
         Raises:
             BusyError: A store holds what the log does not confirm, and another process writes to it.
         """
-        self._loom.refuse_links()
+        self._loom.refuse_unusable()
         for _ in range(_REFRESH_ROUNDS):
             with self.lock:
                 self._refresh_tiers()
@@ -268,7 +268,7 @@ class Catchup:
         Raises:
             ProjectionError: A store could not be written; the log and the answers are not affected.
         """
-        self._loom.refuse_links()
+        self._loom.refuse_unusable()
         if not self._writing.acquire(blocking=False):
             return False
         try:
@@ -296,7 +296,7 @@ class Catchup:
             BusyError: Another process writes to a store.
             ProjectionError: A store could not be written.
         """
-        self._loom.refuse_links()
+        self._loom.refuse_unusable()
         with self._writing, writers(self.tiers, self._feeding, self.lock) as stores:
             if stores is None:
                 raise BusyError("another process writes to a projection", remedy="try again")

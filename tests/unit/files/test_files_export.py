@@ -10,7 +10,8 @@ from pathlib import Path
 import pytest
 
 from zaxy.errors import DurabilityUnknownError, WriteFailedError
-from zaxy.files.export import Spool, replacing
+from zaxy.files.durable import replacing
+from zaxy.files.export import Spool
 
 LARGE = b"x" * (1024 * 1024)
 

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Final
+from typing import Any, Final
+
+from zaxy.errors import NotAuthenticatedError
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,3 +36,15 @@ class Caller:
 
 LOCAL: Final = Caller()
 """A caller on standard input: whoever started the server."""
+
+
+def caller_in(scope: Mapping[str, Any]) -> Caller:
+    """Return who sends an HTTP request, as authentication found it.
+
+    Raises:
+        NotAuthenticatedError: It found nobody: a route lies outside of what it guards.
+    """
+    found = scope.get("state", {}).get("caller")
+    if not isinstance(found, Caller):
+        raise NotAuthenticatedError("nothing tells who sends this request")
+    return found

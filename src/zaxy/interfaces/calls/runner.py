@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from pathlib import Path
 
+from zaxy.config import Settings
 from zaxy.errors import NotFoundError, ZaxyError
 from zaxy.fabric import MemoryFabric
 from zaxy.interfaces.calls.arguments import ArgumentChecker, Arguments, authorize, require_authorization, shown
 from zaxy.interfaces.calls.caller import LOCAL, Caller
+from zaxy.interfaces.calls.concealing import Concealer
 from zaxy.interfaces.calls.scoping import Scopes, check_reply
 from zaxy.interfaces.calls.tool import Call, Reply, Tool
 from zaxy.interfaces.calls.tools import TOOLS
@@ -29,6 +32,7 @@ class CallRunner:
 
     def __init__(self, memory: MemoryFabric, admin_token: str | None = None, tools: Sequence[Tool] = TOOLS) -> None:
         self._scopes = Scopes(memory)
+        self._concealer = Concealer(_folders(memory.memory.settings))
         self._admin_token = admin_token
         self._observer = memory.observer
         self._tools = {tool.name: (tool, ArgumentChecker(tool.name, tool.takes)) for tool in tools}
@@ -77,8 +81,10 @@ class CallRunner:
                 reply = await tool.run(Call(memory, arguments, caller, self._admin_token))
             check_reply(reply, caller)
             return reply
-        except ZaxyError:
-            raise
+        except ZaxyError as error:
+            if caller.identity == LOCAL.identity:
+                raise
+            raise self._concealer.conceal(error) from error
         except Exception as error:  # a defect must cost one call, not the server
             logger.exception("%s failed", tool.name)
             told = f"{tool.name} failed in an unforeseen way ({type(error).__name__})"
@@ -89,3 +95,9 @@ class CallRunner:
             require_authorization(tool.name, arguments, self._admin_token)
         elif tool.is_guarded:
             authorize(arguments, self._admin_token)
+
+
+def _folders(settings: Settings) -> Iterator[Path]:
+    yield settings.eventloom_path.absolute()
+    if settings.state_path is not None:
+        yield settings.state_path.absolute()

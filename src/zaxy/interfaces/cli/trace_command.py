@@ -111,7 +111,7 @@ def _show(found: Trace, place: Place, shape: str | None, target: Path | None) ->
 
 
 def _write(parts: Iterator[bytes], target: Path) -> None:
-    from zaxy.files.export import replacing
+    from zaxy.files.durable import replacing
 
     with replacing(target, mode=0o600) as write:
         for part in parts:

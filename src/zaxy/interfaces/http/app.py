@@ -26,6 +26,7 @@ from zaxy.interfaces.http.metrics import METRICS_PATH, MetricsMiddleware, Metric
 from zaxy.interfaces.http.openapi import OPENAPI_PATH, describe
 from zaxy.interfaces.http.pacing import paced_tools, widen_threads
 from zaxy.interfaces.http.rate_limit import RateLimit
+from zaxy.interfaces.http.readers import Readers
 from zaxy.interfaces.http.rest import call_routes
 from zaxy.interfaces.http.streams import OpenStreams, Streaming
 
@@ -67,7 +68,8 @@ def make_app(
         on_start: Called when requests are taken.
     """
     serving = settings.serving
-    tools = paced_tools()
+    readers = Readers(fabric, settings)
+    tools = [readers.answering(tool) for tool in paced_tools()]
     runner = CallRunner(fabric, settings.admin_token, tools)
     asks = serving.asks_for_credentials or not bound.is_loopback
     mcp = McpMount(runner, serving.tool_profile)
@@ -75,7 +77,7 @@ def make_app(
     @contextlib.asynccontextmanager
     async def lifespan(_: Starlette) -> AsyncIterator[None]:
         with widen_threads():
-            async with fabric, mcp.run():  # which ends once the calls that have begun are finished
+            async with fabric, readers, mcp.run():  # which ends once the calls that have begun are finished
                 on_start()
                 yield
 

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-from typing import Final
+import logging
+from typing import Any, Final
 
 from uvicorn.protocols.http.h11_impl import H11Protocol
 
@@ -12,10 +13,18 @@ HEAD_TIMEOUT_SECONDS: Final = 20.0
 long an answer may lie of which its client takes nothing: such a connection would stay for ever, closed or not."""
 
 
+_logger: Final = logging.getLogger("uvicorn.error.connection")
+_logger.setLevel(logging.ERROR)  # warnings tell what a client sent, and any stranger can send it without end
+
+
 class TimedConnection(H11Protocol):
     """One connection. The limit that the server has itself ends with the first byte that comes after an answer."""
 
     _watching: asyncio.TimerHandle | None = None
+
+    def __init__(self, *args: Any, **named: Any) -> None:
+        super().__init__(*args, **named)
+        self.logger = _logger
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]  # as the server's own
         """Begin to watch it."""

@@ -40,7 +40,7 @@ class Bound:
     @property
     def is_loopback(self) -> bool:
         """Whether only this machine reaches it."""
-        return self.host.lower() == "localhost" or is_loopback(self.host)
+        return is_loopback(self.host.lower())
 
     @property
     def is_everywhere(self) -> bool:

@@ -47,6 +47,7 @@ class Readiness:
 def _why_not(memory: Memory) -> str:
     """Return what keeps the memory from answering in full, nothing when it can. A loom that is still to be made can."""
     try:
+        memory.loom.refuse_unusable()
         with contextlib.suppress(FileNotFoundError), os.scandir(memory.loom.path) as entries:
             next(entries, None)
         stores = memory.projections.status()

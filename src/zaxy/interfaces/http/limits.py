@@ -66,27 +66,41 @@ class Limits:
         if (told_bytes or 0) > self._limits.body_bytes:
             await refuse(send, self._too_long(), headers=_CLOSE)
             return
-        limited = _Limited(self, receive, send)
-        if scope["method"] == "GET" and scope["path"] in self._uncounted:
-            await self._app(scope, limited.receive, limited.send)
+        counts = 0 if scope["method"] == "GET" and scope["path"] in self._uncounted else 1
+        if counts and self._under_way >= self._limits.requests:
+            await refuse(send, self._too_many(), headers=_CLOSE)
             return
-        if self._under_way >= self._limits.requests:
-            told = f"the server has {self._limits.requests} requests under way, and takes no more at once"
-            await refuse(send, BusyError(told, remedy="try again"), headers=_CLOSE)
-            return
-        self._under_way += 1
+        limited = _Limited(self, receive, send, counts)
+        self._under_way += counts
         try:
             await self._app(scope, limited.receive, limited.send)
         finally:
-            self._under_way -= 1
+            self._under_way -= counts
 
-    async def body(self, receive: Receive) -> Message:
+    async def body(self, receive: Receive, counts: int) -> Message:
         """Return a request's whole body as one message, or that its client is gone.
+
+        As long as it arrives the request is not under way: whoever sends slowly takes nobody's place.
+
+        Args:
+            receive: Where it comes from.
+            counts: How much the request counts among those under way.
 
         Raises:
             PayloadTooLargeError: It is too long.
+            BusyError: Too many others are under way by now.
             TimeoutError: It does not come.
         """
+        self._under_way -= counts
+        try:
+            message = await self._arrived(receive)
+        finally:
+            self._under_way += counts
+        if counts and self._under_way > self._limits.requests:
+            raise self._too_many()
+        return message
+
+    async def _arrived(self, receive: Receive) -> Message:
         parts: list[bytes] = []
         length = 0
         async with asyncio.timeout(self._limits.body_seconds):
@@ -102,6 +116,10 @@ class Limits:
                 if not message.get("more_body", False):
                     return {"type": "http.request", "body": b"".join(parts), "more_body": False}
 
+    def _too_many(self) -> BusyError:
+        told = f"the server has {self._limits.requests} requests under way, and takes no more at once"
+        return BusyError(told, remedy="try again")
+
     def _too_long(self) -> PayloadTooLargeError:
         return PayloadTooLargeError(f"a request's body has at most {self._limits.body_bytes:,} bytes")
 
@@ -109,8 +127,9 @@ class Limits:
 class _Limited:
     """One request: once it was refused here, what answers it sees that its client is gone, and is not heard."""
 
-    def __init__(self, limits: Limits, receive: Receive, send: Send) -> None:
+    def __init__(self, limits: Limits, receive: Receive, send: Send, counts: int) -> None:
         self._limits = limits
+        self._counts = counts
         self._receive = receive
         self._send = send
         self._is_read = False
@@ -124,13 +143,13 @@ class _Limited:
             return await self._receive()
         self._is_read = True
         try:
-            return await self._limits.body(self._receive)
-        except PayloadTooLargeError as error:
-            return await self._refuse(error, 413)
+            return await self._limits.body(self._receive, self._counts)
+        except (PayloadTooLargeError, BusyError) as error:
+            return await self._refuse(error)
         except TimeoutError:
             return await self._refuse(UnavailableError("the request's body did not arrive in time"), 408)
 
-    async def _refuse(self, error: ZaxyError, status: int) -> Message:
+    async def _refuse(self, error: ZaxyError, status: int | None = None) -> Message:
         self._is_refused = True
         if not self._has_begun:
             await refuse(self._send, error, status=status, headers=_CLOSE)

@@ -11,7 +11,7 @@ from starlette.routing import Route
 
 from zaxy.errors import InvalidInputError, ZaxyError
 from zaxy.eventloom.canonical import BadJSONError, decode_loosely
-from zaxy.interfaces.calls.caller import Caller
+from zaxy.interfaces.calls.caller import Caller, caller_in
 from zaxy.interfaces.calls.runner import CallRunner
 from zaxy.interfaces.calls.tool import Tool
 from zaxy.interfaces.http.answers import JSON_TYPE, Answer, refuse
@@ -88,9 +88,8 @@ def _is_json(content_type: bytes) -> bool:
 
 
 def _caller(scope: Scope, headers: dict[bytes, bytes]) -> Caller:
-    known: Caller = scope.get("state", {}).get("caller", Caller())
     client = headers.get(b"user-agent", b"").decode("latin-1")[:_LONGEST_CLIENT_NAME]
-    return replace(known, via=VIA, client=client)
+    return replace(caller_in(scope), via=VIA, client=client)
 
 
 async def read_body(receive: Receive) -> bytes | None:

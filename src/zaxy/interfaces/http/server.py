@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 
 from zaxy.config import Settings
 from zaxy.fabric import MemoryFabric
 from zaxy.interfaces.http.app import make_app
 from zaxy.interfaces.http.guard import Bound
+from zaxy.interfaces.http.readers import reader_count
 from zaxy.interfaces.http.serving import listening, run_server, url_of
 from zaxy.interfaces.http.streams import MOST_STREAMS, OpenStreams
 from zaxy.observability.logs import start_logging
@@ -29,6 +31,7 @@ def serve_http(settings: Settings, *, transport: str, host: str, port: int, on_r
         InvalidInputError: A setting cannot be used.
         UnavailableError: The address cannot be listened on.
     """
+    settings = replace(settings, serving=replace(settings.serving, readers=reader_count(settings.serving.readers)))
     start_logging(settings.telemetry)
     observing = start_observing(settings.telemetry)
     try:

@@ -9,6 +9,7 @@ import asyncio
 from typing import TYPE_CHECKING, Final
 
 from zaxy.errors import BusyError
+from zaxy.interfaces.calls.caller import LOCAL, Caller
 from zaxy.interfaces.http.answers import refuse
 
 if TYPE_CHECKING:
@@ -24,12 +25,13 @@ class OpenStreams:
     """Knows the answers that are open, lets no more than some be open at once, and ends them all.
 
     Args:
-        most: How many may be open at once.
+        most: How many may be open at once; a quarter of them for one identity, but for the programs of this machine:
+            where those need no credentials, nobody else comes.
     """
 
     def __init__(self, most: int = MOST_STREAMS) -> None:
         self._most = most
-        self._open: set[asyncio.Task[None]] = set()
+        self._open: dict[asyncio.Task[None], str] = {}  # by whom, empty where that needs no limit
         self._loop: asyncio.AbstractEventLoop | None = None
         self._is_ending = False
 
@@ -48,23 +50,26 @@ class OpenStreams:
 
         One stream too many is refused: 503, with ``Retry-After``.
         """
-        if len(self._open) >= self._most:
-            told = f"the server has {self._most} streams open, and opens no more at once; calls are answered"
+        caller: Caller = scope.get("state", {}).get("caller", LOCAL)
+        identity = "" if caller.identity == LOCAL.identity else caller.identity
+        told = self._too_many(identity)
+        if told:
             await refuse(send, BusyError(told, remedy="close a stream, or make calls without one"), headers=_REFUSED)
             return
         self._loop = asyncio.get_running_loop()
-        has_begun = False
+        has_begun = is_complete = False
 
         async def watched(message: Message) -> None:
-            nonlocal has_begun
+            nonlocal has_begun, is_complete
             has_begun = True
+            is_complete = message["type"] == "http.response.body" and not message.get("more_body", False)
             await send(message)
 
         async def answered() -> None:
             await app(scope, receive, watched)
 
         task = asyncio.create_task(answered())
-        self._open.add(task)
+        self._open[task] = identity
         if self._is_ending:
             task.cancel()
         try:
@@ -73,13 +78,24 @@ class OpenStreams:
             task.cancel()
             raise
         finally:
-            self._open.discard(task)
+            del self._open[task]
         if not task.cancelled():
             task.result()
+        elif is_complete:  # it was ended between its last word and its end
+            return
         elif has_begun:
             await send({"type": "http.response.body", "body": b""})
         else:
             await refuse(send, BusyError("the server is ending"))
+
+    def _too_many(self, identity: str) -> str:
+        """Return why no further stream is opened for somebody, nothing when one is."""
+        most_of_one = self._most // 4
+        if len(self._open) >= self._most:
+            return f"the server has {self._most} streams open, and opens no more at once; calls are answered"
+        if identity and list(self._open.values()).count(identity) >= most_of_one:
+            return f"{most_of_one} of your streams are open, and no more are opened at once; calls are answered"
+        return ""
 
 
 class Streaming:

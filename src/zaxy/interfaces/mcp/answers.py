@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any, Final
 
@@ -12,9 +11,16 @@ from mcp.server import ServerRequestContext
 from mcp.shared.exceptions import MCPError
 from mcp.types import INTERNAL_ERROR, INVALID_PARAMS, CallToolResult, TextContent
 
-from zaxy.errors import IntegrityError, InvalidInputError, NotAuthorizedError, NotFoundError, ZaxyError
+from zaxy.errors import (
+    IntegrityError,
+    InvalidInputError,
+    NotAuthenticatedError,
+    NotAuthorizedError,
+    NotFoundError,
+    ZaxyError,
+)
 from zaxy.interfaces.calls.arguments import Arguments, shown
-from zaxy.interfaces.calls.caller import LOCAL, Caller
+from zaxy.interfaces.calls.caller import LOCAL, Caller, caller_in
 from zaxy.interfaces.calls.runner import CallRunner
 from zaxy.interfaces.calls.tool import Reply
 from zaxy.interfaces.mcp.tool_listing import offered_tools
@@ -26,19 +32,23 @@ _LONGEST_CLIENT_NAME: Final = 200
 _VIA: Final = "mcp"
 
 
-def caller_of(context: Context) -> Caller:
-    """Return who sends a request: what the HTTP server found out about it, or whoever started a server on a pipe."""
-    caller = LOCAL if context.request is None else caller_in(context.request.scope)
+def caller_of(context: Context, *, is_local: bool) -> Caller:
+    """Return who sends a request.
+
+    Args:
+        context: The request.
+        is_local: Whether it comes by a pipe, from whoever started the server.
+
+    Raises:
+        MCPError: It comes over HTTP, and nothing tells who sends it.
+    """
+    try:
+        caller = LOCAL if is_local else caller_in({} if context.request is None else context.request.scope)
+    except NotAuthenticatedError as error:
+        raise protocol_error(error) from error
     told = context.session.client_params
     client = "" if told is None else told.client_info.name[:_LONGEST_CLIENT_NAME]
     return replace(caller, via=_VIA, client=client)
-
-
-def caller_in(scope: Mapping[str, Any]) -> Caller:
-    """Return who sends an HTTP request, as authentication found it; a local program where there is none."""
-    found = scope.get("state", {}).get("caller", LOCAL)
-    assert isinstance(found, Caller)
-    return found
 
 
 class ToolCalls:

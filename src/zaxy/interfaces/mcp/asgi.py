@@ -18,8 +18,8 @@ from mcp.server.sse import SseServerTransport
 from mcp.server.streamable_http_manager import StreamableHTTPSessionManager
 from mcp.server.transport_security import TransportSecuritySettings
 
+from zaxy.interfaces.calls.caller import caller_in
 from zaxy.interfaces.calls.runner import CallRunner
-from zaxy.interfaces.mcp.answers import caller_in
 from zaxy.interfaces.mcp.messages import LONGEST_LINE_BYTES
 from zaxy.interfaces.mcp.protocol import build_server
 
@@ -31,6 +31,9 @@ AsgiApp = Callable[[Scope, Receive, Send], Awaitable[None]]
 MESSAGES_PATH: Final = "/messages/"
 """Where a client of the event stream posts what it has to say."""
 
+MOST_SESSIONS: Final = 1_000
+"""Each keeps what its client said last, up to some megabytes, until half an hour has passed without a request."""
+
 _GUARDED_BEFORE: Final = TransportSecuritySettings(enable_dns_rebinding_protection=False)
 """Host and Origin are checked by the server that mounts this, for all routes alike and before credentials."""
 
@@ -38,12 +41,13 @@ _GUARDED_BEFORE: Final = TransportSecuritySettings(enable_dns_rebinding_protecti
 class McpEndpoint:
     """Speaks MCP with HTTP clients; mounted as three ASGI applications.
 
-    Each request brings its `Caller` in ``scope["state"]["caller"]``; without one it is that of a local program.
+    Each request brings its `Caller` in ``scope["state"]["caller"]``; without one it is refused.
 
     Args:
         runner: Makes the calls.
         profile: Which tools are offered: ``core`` or ``full``.
         server: The protocol's server, another one for tests; None builds it from the runner and the profile.
+        most_sessions: How many sessions of older clients may be open at once; a further one is refused with 503.
 
     Attributes:
         streamable: For ``/mcp``: POST, and for older clients GET and DELETE.
@@ -51,11 +55,21 @@ class McpEndpoint:
         messages: For ``/messages/``: what those post.
     """
 
-    def __init__(self, runner: CallRunner, profile: str = "full", *, server: Server[Any] | None = None) -> None:
+    def __init__(
+        self,
+        runner: CallRunner,
+        profile: str = "full",
+        *,
+        server: Server[Any] | None = None,
+        most_sessions: int = MOST_SESSIONS,
+    ) -> None:
         self._runner = runner
-        self._server = server or build_server(runner, profile)
+        self._server = server or build_server(runner, profile, is_local=False)
         self._manager = StreamableHTTPSessionManager(
-            self._server, security_settings=_GUARDED_BEFORE, max_request_body_size=LONGEST_LINE_BYTES
+            self._server,
+            security_settings=_GUARDED_BEFORE,
+            max_request_body_size=LONGEST_LINE_BYTES,
+            max_sessions=most_sessions,
         )
         self._events = SseServerTransport(
             MESSAGES_PATH, security_settings=_GUARDED_BEFORE, max_request_body_size=LONGEST_LINE_BYTES

@@ -38,12 +38,13 @@ _CACHING: Final[dict[CacheableMethod, CacheHint]] = {
 MemoryServer = Server[dict[str, object]]
 
 
-def build_server(runner: CallRunner, profile: str = "full") -> MemoryServer:
+def build_server(runner: CallRunner, profile: str = "full", *, is_local: bool = True) -> MemoryServer:
     """Return the SDK's server for a memory.
 
     Args:
         runner: Makes the calls.
         profile: Which of them are offered as tools: ``core`` or ``full``.
+        is_local: Whether its messages come by a pipe, from whoever started it; else each request brings its `Caller`.
 
     Raises:
         InvalidInputError: There is no such profile.
@@ -55,22 +56,22 @@ def build_server(runner: CallRunner, profile: str = "full") -> MemoryServer:
         return ListToolsResult(tools=tools)
 
     async def call_tool(context: Context, params: CallToolRequestParams) -> CallToolResult:
-        return await calls.call(params.name, params.arguments or {}, caller_of(context))
+        return await calls.call(params.name, params.arguments or {}, caller_of(context, is_local=is_local))
 
     async def resources(context: Context, params: PaginatedRequestParams | None) -> ListResourcesResult:
-        return await list_resources(calls, caller_of(context), params.cursor if params else None)
+        return await list_resources(calls, caller_of(context, is_local=is_local), params.cursor if params else None)
 
     async def templates(_context: Context, _params: PaginatedRequestParams | None) -> ListResourceTemplatesResult:
         return ListResourceTemplatesResult(resource_templates=list(TEMPLATES))
 
     async def read(context: Context, params: ReadResourceRequestParams) -> ReadResourceResult:
-        return await read_resource(calls, caller_of(context), params.uri)
+        return await read_resource(calls, caller_of(context, is_local=is_local), params.uri)
 
     async def prompts(_context: Context, _params: PaginatedRequestParams | None) -> ListPromptsResult:
         return ListPromptsResult(prompts=list(PROMPTS))
 
     async def prompt(context: Context, params: GetPromptRequestParams) -> GetPromptResult:
-        return await get_prompt(calls, caller_of(context), params.name, params.arguments or {})
+        return await get_prompt(calls, caller_of(context, is_local=is_local), params.name, params.arguments or {})
 
     return Server(
         "zaxy-memory",

@@ -24,7 +24,8 @@ from zaxy.projections.graph.ladybug_schema import Run
 Row = dict[str, Any]
 
 COMMON_ENTITIES: Final = 4_096
-"""A token that no more entities hold is read by its relations, in up to some 6 ms."""
+"""A token that no more entities hold is read by its relations: in 3 ms for 4,000 of 4,000 entities, in 7 ms for 689 of
+100,000, which lie further apart."""
 
 _COMMON_SHARE: Final = 64
 """Nor is one common that fewer than one in so many entities hold. The library keeps every version of a text that a

@@ -101,8 +101,9 @@ class LadybugGraph:
     def drop(self, sessions: Iterable[str]) -> None:
         """Remove everything that came from these sessions, and their cursors.
 
-        The bytes may stay in the file until it is replaced by `reset`. With the default buffer pool, sessions of up
-        to some 25,000 events with facts can be dropped; when there are more, `reset` and apply the others again.
+        The bytes may stay in the file until it is replaced by `reset`. Of two sessions of equal size, one of
+        10,000 goals could be dropped with the default buffer pool, of 25,000 not; with 256 MB one of 50,000 could. When
+        there are more, `reset` and apply the others again.
 
         Raises:
             ProjectionError: Nothing was removed.

@@ -103,7 +103,7 @@ class VectorFiller:
     @contextmanager
     def _writing(self) -> Iterator[bool]:
         """Hold the lock of the one writer; gives False when another thread or process has it."""
-        self._loom.refuse_links()
+        self._loom.refuse_unusable()
         held = try_lock(filling_lock(self._folder))
         try:
             yield held is not None
@@ -284,7 +284,7 @@ class VectorFiller:
 
         Errors as `erase_vectors`.
         """
-        self._loom.refuse_links()
+        self._loom.refuse_unusable()
         erase_vectors(self._folder, self.embedder.name, refs)
 
     def coverage(self) -> Coverage:

@@ -14,7 +14,7 @@ from zaxy.ids import EventRef, cite, parse_citation
 from zaxy.projections.graph.timeline import current
 from zaxy.projections.selection import Selection
 from zaxy.services.recall.judging import Judge
-from zaxy.services.recall.provenance import is_endorsement, is_forgotten, standing_in
+from zaxy.services.recall.provenance import is_endorsement, is_forgotten, is_untrusted, standing_in
 from zaxy.services.recall.results import Change, Changes
 from zaxy.telemetry import Degraded, Reason
 from zaxy.vocabulary.model import INTERNAL_ENTITY_TYPES, EventClass, Meaning, Role
@@ -164,7 +164,10 @@ def told_changes(since: Since, meanings: Sequence[Meaning], judge: Judge, *, com
 
 
 def _ended(meaning: Meaning, judge: Judge) -> Iterator[Change]:
-    """Yield what an event ends, and that others count again. What was forgotten is not named."""
+    """Yield what an event ends, and that others count again. What was forgotten is not named.
+
+    Other words of an untrusted source for what it said itself change nothing that is so: they are not told.
+    """
     event, extraction = meaning.event, meaning.extraction
     if extraction.erased:
         yield _change(event, "", "what somebody asked to forget", "forgotten")
@@ -173,6 +176,9 @@ def _ended(meaning: Meaning, judge: Judge) -> Iterator[Change]:
         return
     place = standing_in(event)
     if place is not None:
+        first = judge.event(place)
+        if is_untrusted(event) and first is not None and is_untrusted(first):
+            return
         yield _change(
             event, "", cite(place.session_id, place.seq, ""), "reviewed" if is_endorsement(event) else "corrected"
         )

@@ -39,6 +39,23 @@ async def test_a_loom_that_cannot_be_read_is_alive_and_not_ready(tmp_path: Path)
         assert str(tmp_path) not in response.text
 
 
+async def test_a_loom_that_vanished_is_not_ready_and_takes_and_gives_nothing(tmp_path: Path) -> None:
+    settings = settings_in(tmp_path)
+    async with served(settings) as app:
+        await record(app)
+        settings.eventloom_path.rename(tmp_path / "aside")
+        assert error_of(await app.http.get("/readyz")) == (503, "unavailable")
+        note = {"event_type": "note.made", "actor": "ann", "payload": {"content": "x"}, "session_id": "work"}
+        for name, body in (("append", note), ("query", {"query": "alpaca"}), ("status", {})):
+            response = await app.call(name, body)
+            assert error_of(response) == (503, "unavailable"), name
+            assert "is gone" in response.json()["error"]["message"]
+        assert not settings.eventloom_path.exists()
+        (tmp_path / "aside").rename(settings.eventloom_path)
+        assert (await app.http.get("/readyz")).status_code == 200
+        assert (await app.call("append", note)).json()["seq"] == 4
+
+
 async def test_a_store_that_cannot_be_opened_is_named_and_the_log_still_answers(tmp_path: Path) -> None:
     settings = settings_in(tmp_path)
     async with served(settings) as app:

@@ -6,9 +6,11 @@ import asyncio
 from pathlib import Path
 from typing import Any
 
+import httpx2
 import pytest
 from http_app import CHAT, error_of, record, served, settings_in
 from jsonschema import Draft202012Validator
+from starlette.applications import Starlette
 
 from zaxy import errors
 from zaxy.errors import ZaxyError
@@ -16,7 +18,7 @@ from zaxy.interfaces.calls.runner import CallRunner
 from zaxy.interfaces.calls.tools import TOOLS
 from zaxy.interfaces.http.answers import status_of
 from zaxy.interfaces.http.openapi import EXAMPLES
-from zaxy.interfaces.http.rest import MOST_NESTED, path_of
+from zaxy.interfaces.http.rest import MOST_NESTED, call_routes, path_of
 
 GIVES = {tool.name: Draft202012Validator(tool.gives) for tool in TOOLS}
 JSON = {"content-type": "application/json"}
@@ -46,6 +48,15 @@ async def test_a_call_gives_what_the_tool_of_its_name_gives(tmp_path: Path) -> N
                 GIVES[tool.name].validate(told)
                 reply = await runner.run(tool.name, bodies[tool.name])
                 assert told == reply.structured
+
+
+async def test_a_call_that_nobody_s_credentials_were_checked_for_is_refused(tmp_path: Path) -> None:
+    async with served(settings_in(tmp_path)) as app:
+        bare = Starlette(routes=[*call_routes(CallRunner(app.fabric), TOOLS)])
+        transport = httpx2.ASGITransport(bare)
+        async with httpx2.AsyncClient(transport=transport, base_url="http://127.0.0.1") as http:
+            response = await http.post("/v1/status", json={})
+        assert error_of(response) == (401, "not_authenticated")
 
 
 async def test_what_was_appended_is_in_the_next_answer(tmp_path: Path) -> None:

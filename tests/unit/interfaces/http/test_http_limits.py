@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 from http_app import error_of, served, settings_in
 
+from zaxy.interfaces.calls.caller import Caller
 from zaxy.interfaces.http.limits import LONGEST_BODY_BYTES, Limits, RequestLimits
 from zaxy.interfaces.http.streams import OpenStreams, Streaming
 
@@ -82,6 +83,48 @@ async def test_more_requests_than_the_server_takes_at_once_are_told_to_come_agai
     assert (await exchange(app, []))[0]["status"] == 200
 
 
+async def test_a_body_that_comes_slowly_takes_the_place_of_no_other_request() -> None:
+    one_at_once = RequestLimits(requests=1)
+    bodies = [asyncio.get_running_loop().create_future() for _ in range(2)]
+    reading, at_work, may_end = asyncio.Semaphore(0), asyncio.Event(), asyncio.Event()
+
+    async def work(_scope: Any, receive: Any, send: Any) -> None:
+        if (await receive())["type"] == "http.request":
+            at_work.set()
+            await may_end.wait()
+            await send({"type": "http.response.start", "status": 200, "headers": []})
+            await send({"type": "http.response.body"})
+
+    app = Limits(work, one_at_once)
+
+    async def post(number: int) -> int:
+        sent: list[Any] = []
+
+        async def receive() -> Any:
+            reading.release()
+            return await bodies[number]
+
+        async def send(message: Any) -> None:
+            sent.append(message)
+
+        await app({"type": "http", "method": "POST", "path": "/v1/query", "headers": []}, receive, send)
+        return int(sent[0]["status"])
+
+    asked = []
+    for number in range(2):
+        asked.append(asyncio.create_task(post(number)))
+        await asyncio.wait_for(reading.acquire(), 30)
+    whole = {"type": "http.request", "body": b"{}"}
+    bodies[1].set_result(whole)
+    await at_work.wait()
+    bodies[0].set_result(whole)  # which is one more than may be at work now
+    assert await asked[0] == 503
+    may_end.set()
+    assert await asked[1] == 200
+    bodies[0] = bodies[1]
+    assert await post(0) == 200
+
+
 async def test_what_answers_is_not_heard_after_its_request_was_refused() -> None:
     seen: list[str] = []
 
@@ -122,6 +165,21 @@ async def test_streams_end_together_and_whole() -> None:
     assert late[0]["status"] == 503
 
 
+async def test_a_stream_that_told_everything_is_ended_without_another_word() -> None:
+    streams, told = OpenStreams(), asyncio.Event()
+
+    async def lingering(_scope: Any, _receive: Any, send: Any) -> None:
+        await send({"type": "http.response.start", "status": 200, "headers": []})
+        await send({"type": "http.response.body", "body": b"all"})
+        told.set()
+        await asyncio.Event().wait()
+
+    under_way = asyncio.create_task(exchange(Streaming(lingering, streams), [], method="GET"))
+    await told.wait()
+    streams.end()
+    assert [message.get("body") for message in await under_way] == [None, b"all"]
+
+
 async def test_one_stream_too_many_is_told_to_come_again_and_finds_the_place_of_one_that_ended() -> None:
     open_ones, may_end = asyncio.Semaphore(0), asyncio.Event()
 
@@ -144,6 +202,28 @@ async def test_one_stream_too_many_is_told_to_come_again_and_finds_the_place_of_
     may_end.set()
     assert [(await task)[0]["status"] for task in [*under_way, call]] == [200] * 3
     assert (await exchange(app, [], method="GET"))[0]["status"] == 200
+
+
+async def test_one_identity_opens_a_quarter_of_the_streams_and_leaves_the_rest_to_others() -> None:
+    open_ones, may_end = asyncio.Semaphore(0), asyncio.Event()
+
+    async def listened_to(_scope: Any, _receive: Any, send: Any) -> None:
+        await send({"type": "http.response.start", "status": 200, "headers": []})
+        open_ones.release()
+        await may_end.wait()
+        await send({"type": "http.response.body"})
+
+    app = Streaming(listened_to, OpenStreams(most=8))
+    under_way = []
+    for identity in ("ann", "ann", "eve", "local", "local", "local"):
+        under_way.append(asyncio.create_task(exchange(app, [], method="GET", caller=Caller(identity))))
+        await open_ones.acquire()
+    (start, body) = await exchange(app, [], method="GET", caller=Caller("ann"))
+    assert (start["status"], json.loads(body["body"])["error"]["code"]) == (503, "busy")
+    assert "2 of your streams" in json.loads(body["body"])["error"]["message"]
+    may_end.set()
+    assert [(await task)[0]["status"] for task in under_way] == [200] * 6
+    assert (await exchange(app, [], method="GET", caller=Caller("ann")))[0]["status"] == 200
 
 
 async def test_a_stream_that_fails_fails_for_its_server_too() -> None:
@@ -169,6 +249,7 @@ async def exchange(
     path: str = "/",
     method: str = "POST",
     headers: list[tuple[bytes, bytes]] | None = None,
+    caller: Caller | None = None,
 ) -> list[Any]:
     """Make one request of these messages; return what was sent back."""
     sent: list[Any] = []
@@ -181,5 +262,6 @@ async def exchange(
         sent.append(message)
 
     scope = {"type": "http", "method": method, "path": path, "query_string": b"", "client": ("127.0.0.1", 1)}
-    await app({**scope, "root_path": "", "headers": headers or []}, receive, send)
+    state = {} if caller is None else {"caller": caller}
+    await app({**scope, "root_path": "", "headers": headers or [], "state": state}, receive, send)
     return sent

@@ -27,7 +27,10 @@ ANN: Final = Caller("ann", None, via="http")
 EVE: Final = Caller("eve", None, via="http")
 OWNER: Final = Caller("owner", None, is_admin=True, via="http")
 TENANT: Final = Caller("tenant", ("home",), via="http")
-CALLERS: Final = {caller.identity: caller for caller in (ANN, EVE, OWNER, TENANT)}
+HERE: Final = Caller()
+NOBODY: Final = "nobody"
+"""Stands for a request that did not pass any check of credentials."""
+CALLERS: Final = {caller.identity: caller for caller in (HERE, ANN, EVE, OWNER, TENANT)}
 
 
 @asynccontextmanager
@@ -35,8 +38,8 @@ async def serving(endpoint: McpEndpoint) -> AsyncIterator[str]:
     """Serve an endpoint on a free port and yield its URL; a header ``who`` stands for credentials that were checked."""
 
     async def app(scope: Any, receive: Any, send: Any) -> None:
-        who = next((value.decode() for name, value in scope["headers"] if name == b"who"), None)
-        told = scope if who is None else {**scope, "state": {"caller": CALLERS[who]}}
+        who = next((value.decode() for name, value in scope["headers"] if name == b"who"), HERE.identity)
+        told = scope if who == NOBODY else {**scope, "state": {"caller": CALLERS[who]}}
         routes = {"/mcp": endpoint.streamable, "/sse": endpoint.sse, "/messages/": endpoint.messages}
         await routes[scope["path"]](told, receive, send)
 
@@ -48,6 +51,15 @@ async def serving(endpoint: McpEndpoint) -> AsyncIterator[str]:
             yield f"http://127.0.0.1:{listener.getsockname()[1]}"
             server.should_exit = True
             await running
+
+
+def from_here(app: Any) -> Any:
+    """Return an application that takes each request for one of a program on this machine."""
+
+    async def asked(scope: Any, receive: Any, send: Any) -> None:
+        await app({**scope, "state": {"caller": HERE}}, receive, send)
+
+    return asked
 
 
 def headers(who: str | None) -> dict[str, str]:

@@ -7,19 +7,21 @@ import json
 from collections.abc import AsyncIterator, Callable
 from dataclasses import replace
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import httpx2
 import pytest
 from mcp import Client, MCPError
 from mcp.client.sse import sse_client
-from mcp_web import INITIALIZE, LIST_TOOLS, PLAIN, WAYS, connected, headers, posting, serving
+from mcp_web import INITIALIZE, LIST_TOOLS, NOBODY, PLAIN, WAYS, connected, from_here, headers, posting, serving
 
 from zaxy import EventLog, MemoryFabric
 from zaxy.errors import NotFoundError
 from zaxy.interfaces.calls.runner import CallRunner
 from zaxy.interfaces.calls.tool import Call, Reply
 from zaxy.interfaces.calls.tools import TOOLS
+from zaxy.interfaces.mcp.answers import caller_of
 from zaxy.interfaces.mcp.asgi import McpEndpoint
 
 NOTE = {"event_type": "note.made", "actor": "ann", "payload": {"content": "the piano is tuned"}}
@@ -201,6 +203,18 @@ async def test_a_session_opens_to_no_other_identity(endpoint: McpEndpoint) -> No
             assert (unknown.status_code, unknown.text) == (known.status_code, known.text)
 
 
+async def test_sessions_are_bounded_and_one_that_is_ended_makes_room(memory: MemoryFabric) -> None:
+    endpoint = McpEndpoint(CallRunner(memory), most_sessions=2)
+    async with serving(endpoint) as url, posting(url, "ann") as ann:
+        first = await ann.post("/mcp", json=INITIALIZE)
+        others = [(await ann.post("/mcp", json=INITIALIZE)).status_code for _ in range(2)]
+        session = {"mcp-session-id": first.headers["mcp-session-id"]}
+        assert (first.status_code, others) == (200, [200, 503])
+        assert (await ann.post("/mcp", json=LIST_TOOLS, headers=session)).status_code == 200
+        assert (await ann.delete("/mcp", headers=session)).status_code == 200
+        assert (await ann.post("/mcp", json=INITIALIZE)).status_code == 200
+
+
 async def test_an_event_stream_takes_messages_from_no_other_identity(endpoint: McpEndpoint) -> None:
     async with serving(endpoint) as url:
         names: list[str] = []
@@ -241,6 +255,23 @@ async def test_text_that_cannot_be_encoded_costs_one_answer(memory: MemoryFabric
         assert json.loads(failed.content[0].text)["error"]["message"] == "c\udcff"
 
 
+@pytest.mark.parametrize("path", ["/mcp", "/sse", "/messages/"])
+async def test_a_request_without_a_caller_is_refused(endpoint: McpEndpoint, memory: MemoryFabric, path: str) -> None:
+    async with serving(endpoint) as url, posting(url, NOBODY, **TODAY) as nobody:
+        asked = nobody.get(path) if path == "/sse" else nobody.post(path, json=CALL_APPEND)
+        assert (await asked).status_code == 500
+    assert memory.memory.loom.sessions() == []
+
+
+@pytest.mark.parametrize("scope", [None, {}, {"state": {}}, {"state": {"caller": "ann"}}])
+def test_only_on_a_pipe_a_request_without_a_caller_is_of_whoever_started_the_server(scope: Any) -> None:
+    session = SimpleNamespace(client_params=None)
+    context: Any = SimpleNamespace(request=None if scope is None else SimpleNamespace(scope=scope), session=session)
+    with pytest.raises(MCPError):
+        caller_of(context, is_local=False)
+    assert caller_of(context, is_local=True).identity == "local"
+
+
 async def test_a_server_that_ends_finishes_what_it_has_begun(memory: MemoryFabric) -> None:
     begun, may_go_on = asyncio.Event(), asyncio.Event()
 
@@ -251,7 +282,7 @@ async def test_a_server_that_ends_finishes_what_it_has_begun(memory: MemoryFabri
 
     endpoint = McpEndpoint(CallRunner(memory, tools=[replace(APPEND, run=slowly)]))
     async with endpoint.run():
-        transport = httpx2.ASGITransport(endpoint.streamable)
+        transport = httpx2.ASGITransport(from_here(endpoint.streamable))
         async with httpx2.AsyncClient(transport=transport, base_url="http://localhost") as client:
             asking = asyncio.create_task(client.post("/mcp", json=CALL_APPEND, headers=TODAY))
             await begun.wait()

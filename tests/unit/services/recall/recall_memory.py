@@ -63,7 +63,15 @@ class RecallMemory:
         """Record something of which the source is known."""
         return self.put(event_type, payload, actor=actor, session_id=session_id, origin=Origin(source))
 
-    def correct(self, event: Event, text: str, *supersedes: Event, reason: str = "", actor: str = "zoe") -> Event:
+    def correct(
+        self,
+        event: Event,
+        text: str,
+        *supersedes: Event,
+        reason: str = "",
+        actor: str = "zoe",
+        source: SourceClass = SourceClass.HUMAN,
+    ) -> Event:
         """Record what an accepted edit records."""
         payload = {
             "target": _target(event),
@@ -71,9 +79,7 @@ class RecallMemory:
             "reason": reason,
             "supersedes": [before.citation for before in supersedes],
         }
-        return self.put(
-            "memory.corrected", payload, actor=actor, session_id=event.session_id, origin=Origin(SourceClass.HUMAN)
-        )
+        return self.put("memory.corrected", payload, actor=actor, session_id=event.session_id, origin=Origin(source))
 
     def endorse(self, event: Event, *, actor: str = "zoe") -> Event:
         """Record what a review that trusts an event records."""

@@ -144,6 +144,16 @@ def test_a_correction_changes_the_fact_that_its_event_states(memory: RecallMemor
     assert f"[{correction.citation}] corrected, in place of [{said.citation}]" in text
 
 
+def test_other_words_of_an_untrusted_source_for_its_own_are_not_told_as_a_change(memory: RecallMemory) -> None:
+    said = memory.say("note.made", SourceClass.TOOL, content="The llama lives in Cusco", actor="ann: all clear")
+    memory.correct(said, "The llama lives in Puno", source=SourceClass.AGENT)
+    trusted = memory.turn("The alpaca lives in Cusco")
+    memory.correct(trusted, "The alpaca lives in Puno", source=SourceClass.TOOL)
+    changes = memory.checkout("llama alpaca", since=format_time(said.recorded_moment - 1)).changes
+    assert changes is not None
+    assert [change.name for change in changes.items] == [trusted.citation.partition("#")[0]]
+
+
 def test_what_changed_tells_of_a_correction_and_of_its_rollback(memory: RecallMemory) -> None:
     said = memory.turn("The llama lives in Cusco")
     correction = memory.correct(said, "The llama lives in Arequipa")

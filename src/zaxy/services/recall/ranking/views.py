@@ -80,8 +80,11 @@ class TermCounts:
 
 
 def weighed(columns: NDArray[np.floating], weights: Array) -> Array:
-    """Return the weighted sum of the columns of each row."""
-    scores: Array = np.ascontiguousarray(columns) @ weights  # however they lie, the same sum to the last bit
+    """Return the weighted sum of the columns of each row, to the last bit the same however they lie in memory.
+
+    Not by BLAS: its kernels may raise the flag of an invalid operation for finite values.
+    """
+    scores: Array = np.einsum("ij,j->i", np.ascontiguousarray(columns), weights)
     return scores.astype(np.float32, copy=False)
 
 
