@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import random
+import signal
 from pathlib import Path
 
 import pytest
@@ -10,6 +11,9 @@ from hypothesis import settings
 
 settings.register_profile("house", deadline=None, print_blob=True, max_examples=120)
 settings.load_profile("house")
+
+if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:  # a shell does that to what it starts in the background, and
+    signal.signal(signal.SIGINT, signal.default_int_handler)  # programs that tests start and interrupt would inherit it
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:

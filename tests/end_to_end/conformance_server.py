@@ -58,6 +58,7 @@ from starlette.routing import Route
 
 from zaxy import MemoryFabric
 from zaxy.interfaces.calls.runner import CallRunner
+from zaxy.interfaces.http.authentication import Authentication
 from zaxy.interfaces.http.guard import Bound, Guard
 from zaxy.interfaces.http.serving import listening, run_server, url_of
 from zaxy.interfaces.mcp.asgi import McpEndpoint
@@ -303,7 +304,8 @@ def main() -> None:
 
         bound = Bound("127.0.0.1", listener.getsockname()[1])
         routes = [Route("/mcp", endpoint.streamable, methods=["GET", "POST", "DELETE"])]
-        run_server(Starlette(routes=routes, middleware=[Middleware(Guard, bound)], lifespan=lifespan), listener)
+        middleware = [Middleware(Guard, bound), Middleware(Authentication, fabric.memory.settings)]
+        run_server(Starlette(routes=routes, middleware=middleware, lifespan=lifespan), listener)
 
 
 if __name__ == "__main__":
