@@ -185,7 +185,7 @@ def _wait_for_answer(url: str, process: subprocess.Popen[bytes]) -> None:
             with urlopen(asked, timeout=_START_LIMIT_SECONDS) as answer:
                 answer.read()
             return
-        time.sleep(_POLL_SECONDS)
+        time.sleep(_POLL_SECONDS)  # nothing but its answer tells that a server is ready
     raise RuntimeError("the server did not answer in time")
 
 

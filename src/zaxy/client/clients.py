@@ -169,7 +169,7 @@ class Client(_Calls):
                 if not wait_seconds:
                     answer: ResultT = value_of(response)
                     return answer
-            time.sleep(wait_seconds)
+            time.sleep(wait_seconds)  # the server named the pause, or is given one before the next try
 
     def close(self) -> None:
         """Close its connections."""
