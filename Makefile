@@ -29,7 +29,7 @@ demo: $(INSTALLED) ## Remember this repository in a temporary loom, ask it three
 test: $(INSTALLED) ## Run the tests
 	"$(BIN)/python" -m pytest --quiet --numprocesses $(WORKERS) --dist worksteal
 
-deep: $(INSTALLED) ## Run the full numbers of docs/trust.md, within 45 minutes on two cores, and write them into that page
+deep: $(INSTALLED) ## Run the full numbers of docs/trust.md, about 40 minutes on two idle cores by estimate, and write them into that page
 	@PYTHON="$(abspath $(BIN))/python" sh scripts/deep.sh
 	"$(BIN)/python" scripts/trust_page.py build/trust.json docs/trust.md
 

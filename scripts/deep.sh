@@ -1,6 +1,6 @@
 #!/bin/sh
 # The promises of docs/trust.md with their full numbers: every test in tests/trust, all cases that the promises name.
-# `make deep` runs it, within 45 minutes on two cores. What is added to the command line goes to pytest:
+# `make deep` runs it, in about 40 minutes on two idle cores as far as its parts tell. What is added to the command line goes to pytest:
 # scripts/deep.sh -k crash
 #
 # It uses strace to let system calls fail, and installs it with apt-get where it is missing and that is possible.
