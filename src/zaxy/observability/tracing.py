@@ -57,8 +57,9 @@ class TracingObserver:
     def __init__(self, exporters: Sequence[SpanExporter], *, service_name: str, with_text: bool, count: Count) -> None:
         resource = Resource.create({"service.name": service_name, "service.version": version("zaxy-memory")})
         self._provider = TracerProvider(resource=resource, shutdown_on_exit=False)
-        for exporter in exporters:
-            self._provider.add_span_processor(BatchSpanProcessor(_Counting(exporter, count)))
+        self._exporters = [_Counting(exporter, count) for exporter in exporters]
+        for exporter in self._exporters:
+            self._provider.add_span_processor(BatchSpanProcessor(exporter))
         self._tracer = self._provider.get_tracer("zaxy", version("zaxy-memory"))
         self._with_text = with_text
 
@@ -74,10 +75,12 @@ class TracingObserver:
         """Read nothing off."""
 
     def close(self) -> None:
-        """Send what is left, for five seconds at most."""
+        """Send what is left, for five seconds at most; what is not sent by then is dropped, and no thread goes on."""
         ending = threading.Thread(target=self._provider.shutdown, name="zaxy-traces-end", daemon=True)
         ending.start()
         ending.join(_END_SECONDS)
+        for exporter in self._exporters:
+            exporter.shutdown()
 
 
 class _Traced:
@@ -133,17 +136,20 @@ class _Counting(SpanExporter):
     def __init__(self, exporter: SpanExporter, count: Count) -> None:
         self._exporter = exporter
         self._count = count
+        self._ended = threading.Event()
 
     def export(self, spans: Sequence[ReadableSpan]) -> SpanExportResult:
-        """Send spans."""
-        result = self._exporter.export(spans)
+        """Send spans, as long as it has not ended."""
+        result = SpanExportResult.FAILURE if self._ended.is_set() else self._exporter.export(spans)
         if result is not SpanExportResult.SUCCESS:
             self._count(Counted.DEGRADED, Reason.TRACES_DROPPED)
         return result
 
     def shutdown(self) -> None:
-        """End."""
-        self._exporter.shutdown()
+        """End, and give up what is being tried again."""
+        if not self._ended.is_set():
+            self._ended.set()
+            self._exporter.shutdown()
 
 
 def make_tracer(settings: TelemetrySettings, count: Count = lambda _what, _outcome: None) -> TracingObserver:

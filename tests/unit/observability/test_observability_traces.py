@@ -122,7 +122,9 @@ def test_a_collector_that_hangs_holds_up_no_operation_and_no_more_than_five_seco
     collector: Collector,
 ) -> None:
     collector.hold.clear()
+    before = set(threading.enumerate())
     watched = observing(collector)
+    (sender,) = set(threading.enumerate()) - before
     done = threading.Event()
 
     def work() -> None:
@@ -134,6 +136,8 @@ def test_a_collector_that_hangs_holds_up_no_operation_and_no_more_than_five_seco
 
     threading.Thread(target=work, daemon=True).start()
     assert done.wait(60), "an operation waits for the collector"
+    sender.join(15)  # its last request is given up after five seconds
+    assert not sender.is_alive(), "what was not sent is still being tried"
 
 
 def test_spans_that_cannot_be_sent_are_counted(collector: Collector) -> None:
