@@ -939,7 +939,7 @@ def busy(root: Path, rounds: int) -> Callable[[Say], None]:
 def test_verification_raises_no_alarm_while_another_process_writes_signs_and_rotates(
     figure: Figure, scale: Scale
 ) -> None:
-    rounds = scale.pick(sample=40, full=2_000)
+    rounds = scale.pick(sample=40, full=500)
     with memory_folder() as root:
         Eventloom(root / "loom", state_path=root / "state", checkpoints=NEVER).ensure_key()
         child = start(busy(root, rounds))

@@ -162,7 +162,7 @@ def asked_text(moment: int | None, chance: random.Random) -> str | None:
 def test_recall_from_the_stores_on_disk_gives_what_was_so_and_was_known_in_random_histories(
     tmp_path: Path, scale: Scale, figure: Figure, chance: random.Random
 ) -> None:
-    cases = scale.pick(sample=2, full=100)
+    cases = scale.pick(sample=2, full=50)
     compared = 0
     for number in range(cases):
         folder = tmp_path / str(number)

@@ -17,7 +17,7 @@ from zaxy.eventloom.log import EventLog
 
 READY = "ready"
 ROUNDS_A_LOG = 10
-LONGEST_LIFE_SECONDS = 0.006
+LONGEST_LIFE_SECONDS = 0.004
 LARGE_CHARACTERS = 150_000
 """A write of so many bytes can be cut by a kill; one of a page or less cannot."""
 

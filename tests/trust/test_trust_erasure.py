@@ -8,7 +8,8 @@ import secrets
 import shutil
 import sys
 from collections import Counter
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 from functools import partial
 from importlib import import_module
 from pathlib import Path
@@ -31,6 +32,9 @@ QUESTIONS = ("where is the treasure?", "which goals are open?", "what does she p
 STEPS = {"told": 0.2, "stored": 0.05, "embedded": 0.2, "asked": 0.2, "edited": 0.01, "forgetting": 0.6}
 """What a process that remembers and then forgets says when it goes on, and for how long at most it may then live."""
 
+
+USES = 20
+"""How many processes forget what was remembered once."""
 
 NEVER = "none: it came to its end before"
 
@@ -141,30 +145,54 @@ def forgetting(root: Path) -> Begin:
     return begin
 
 
-def live(root: Path, canary: str) -> Callable[[Say], None]:
-    def work(say: Say) -> None:
-        remember(root, canary, say)
-        forget_all(root, say)
+@dataclass(slots=True)
+class Remembered:
+    """A loom with memories to forget, made in a folder; put back as it was for life after life, and made anew at times.
 
-    return work
+    Args:
+        folder: Where; made.
+    """
+
+    folder: Path
+    canary: str = ""
+    _uses: int = 0
+
+    def again(self) -> tuple[Path, str]:
+        """Return the loom's folder, as it is once all is remembered, and the word to forget."""
+        root, kept = self.folder / "loom", self.folder / "kept"
+        if self._uses % USES == 0:
+            shutil.rmtree(self.folder, ignore_errors=True)
+            root.mkdir(parents=True)
+            self.canary = secrets.token_hex(16)
+            run(partial(remember, root, self.canary))
+            shutil.copytree(root, kept)
+        else:
+            put_back(root, kept)
+        self._uses += 1
+        return root, self.canary
 
 
-def kill_in_a_step(root: Path, canary: str, chance: random.Random) -> str:
-    """Run a life and kill it at a random moment of a random step; return which step that was."""
-    step = chance.choice([*STEPS, *["forgetting"] * len(STEPS)])
-    child = start(live(root, canary))
+def put_back(root: Path, kept: Path) -> None:
+    """Make a folder hold what a copy of it holds. A file that is still there stays the same one: indexes name it."""
+    for path in sorted(root.rglob("*"), reverse=True):  # what is in a folder before the folder
+        if not (kept / path.relative_to(root)).exists():
+            path.rmdir() if path.is_dir() else path.unlink()
+    shutil.copytree(kept, root, dirs_exist_ok=True, copy_function=shutil.copy)
+
+
+def kill_in_a_step(root: Path, canary: str, step: str, chance: random.Random) -> None:
+    """Let a process remember, or forget what was remembered, and kill it at a random moment of a step."""
+    child = start(partial(forget_all, root) if step == "forgetting" else partial(remember, root, canary))
     child.hear(step)
     child.let_live(chance.random() * STEPS[step])
     child.kill()
-    return step
 
 
-def kill_at_a_call(root: Path, canary: str, injector: Injector, site: Site) -> str:
-    """Run a life and kill it at one system call of forgetting; return which one.
+def kill_at_a_call(root: Path, injector: Injector, site: Site) -> str:
+    """Let a process forget, and kill it at one system call; return which one.
 
     A run may make a few calls less than the one that was observed: then it comes to its end.
     """
-    run(partial(remember, root, canary))
     try:
         injector.inject(forgetting(root), site, KILL)
     except AssertionError as error:
@@ -177,18 +205,25 @@ def kill_at_a_call(root: Path, canary: str, injector: Injector, site: Site) -> s
 def lives(share: range, folder: Path, sites: Sequence[Site], seed: int) -> Counter[str]:
     """Kill a process in each of some lives, let the next one come back, and look for what is left."""
     found, chance = Counter[str](), random.Random(f"{seed} {share.start}")
+    remembered = Remembered(folder / "remembered")
     for number in share:
-        root, canary = folder / str(number), secrets.token_hex(16)
-        root.mkdir()
-        if number % 2:
-            killed = f"step {kill_in_a_step(root, canary, chance)}"
+        step = chance.choice([*STEPS, *["forgetting"] * len(STEPS)]) if number % 2 else ""
+        if step in ("", "forgetting"):
+            root, canary = remembered.again()
         else:
-            killed = f"call {kill_at_a_call(root, canary, best_injector(), chance.choice(sites))}"
+            root, canary = folder / str(number), secrets.token_hex(16)
+            root.mkdir()
+        if not step:
+            killed = f"call {kill_at_a_call(root, best_injector(), chance.choice(sites))}"
+        else:
+            killed = f"step {step}"
+            kill_in_a_step(root, canary, step, chance)
         how = ("ask", "catch up")[number // 2 % 2]
         print(f"life {number}, killed at {killed}, then {how}", file=sys.stderr)
         run(partial(come_back, root, how))
         run(partial(check, root, secret_of(canary)))
-        shutil.rmtree(root)
+        if root.parent == folder:
+            shutil.rmtree(root)
         found[killed] += 1
     return found
 

@@ -513,7 +513,7 @@ def test_random_bytes_raise_nothing_but_the_typed_errors(scale: Scale, figure: F
 def test_mutated_lines_raise_nothing_but_the_typed_errors_and_none_is_called_sound_that_is_not(
     scale: Scale, figure: Figure, chance: random.Random
 ) -> None:
-    cases = scale.pick(sample=6_000, full=400_000)
+    cases = scale.pick(sample=6_000, full=200_000)
     lines = golden_lines()
     sound = sum(check_line(mutated(chance.choice(lines), lines, chance)) for _ in range(cases))
     figure(f"{cases:,} mutated lines: none raises anything but the typed errors; {sound:,} sound, all sealed anew")

@@ -152,7 +152,7 @@ def test_no_session_id_leads_out_of_the_loom(
 ) -> None:
     outside = outside_of(tmp_path)
     before = snapshot(outside)
-    names = [*EXACT, *(hostile_name(outside, chance) for _ in range(scale.pick(sample=250, full=10_000)))]
+    names = [*EXACT, *(hostile_name(outside, chance) for _ in range(scale.pick(sample=250, full=4_000)))]
     settings = Settings(eventloom_path=tmp_path / "loom", fsync="off")
 
     def attack() -> dict[str, Any]:

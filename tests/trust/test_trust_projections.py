@@ -177,17 +177,19 @@ def test_projections_fed_bit_by_bit_have_the_digest_of_those_built_at_once_in_ra
             feed(
                 tail, session[chance.randint(0, cut) :]
             )  # a base that moves on while it is read holds some of the tail
-        assert digest_in_memory(LayeredGraph(base, tail), whole_search, everything) == expected
+        refs = sorted(meaning.event.ref for meaning in everything)
+        assert digest_of(graph_parts(LayeredGraph(base, tail), refs)) == digest_of(graph_parts(whole_graph, refs))
 
-        gone = chance.choice(SESSIONS)
-        left = [meaning for meaning in everything if meaning.event.session_id != gone]
-        without_graph, without_search = MemoryGraph(plain_tokens), MemorySearch()
-        for store, without in ((graph, without_graph), (search, without_search)):
-            store.drop([gone])
-            feed(without, left)
-        assert digest_in_memory(graph, search, everything) == digest_in_memory(
-            without_graph, without_search, everything
-        )
+        if number % 4 == 0:
+            gone = chance.choice(SESSIONS)
+            left = [meaning for meaning in everything if meaning.event.session_id != gone]
+            without_graph, without_search = MemoryGraph(plain_tokens), MemorySearch()
+            for store, without in ((graph, without_graph), (search, without_search)):
+                store.drop([gone])
+                feed(without, left)
+            assert digest_in_memory(graph, search, everything) == digest_in_memory(
+                without_graph, without_search, everything
+            )
 
         for store in (graph, search):
             store.reset()
@@ -246,7 +248,7 @@ def digest_of_a_copy(folder: Path, clock: JumpingClock) -> str:
 def test_stores_on_disk_fed_bit_by_bit_have_the_digest_of_rebuilt_ones_in_random_histories(
     tmp_path: Path, scale: Scale, figure: Figure, chance: random.Random
 ) -> None:
-    cases = scale.pick(sample=2, full=60)  # beyond the 10,000 in memory
+    cases = scale.pick(sample=2, full=30)  # beyond the 10,000 in memory
     steps = 0
     for number in range(cases):
         folder = tmp_path / str(number)
@@ -493,7 +495,7 @@ def test_a_rebuild_gives_the_same_digest_whatever_the_stores_were_before(
 def test_stores_that_another_process_writes_meanwhile_are_never_set_aside(
     tmp_path: Path, scale: Scale, figure: Figure, chance: random.Random
 ) -> None:
-    rounds = scale.pick(sample=30, full=300)
+    rounds = scale.pick(sample=30, full=100)
     clock = JumpingClock(chance)
     history = History(Eventloom(tmp_path / "loom", clock=clock, options=UNSYNCED), clock, chance)
     history.grow(20)

@@ -472,7 +472,7 @@ def notes_of(said: list[str]) -> Heads:
 def test_checkpoints_of_four_processes_and_four_threads_are_of_one_tree(
     memory: Path, scale: Scale, figure: Figure
 ) -> None:
-    rounds = scale.pick(sample=12, full=400)
+    rounds = scale.pick(sample=12, full=200)
     shared = loom_at(memory)
     shared.ensure_key()
     children = [start(signing(memory, f"process-{number}", rounds)) for number in range(4)]
@@ -505,7 +505,7 @@ def _sign_in_thread(loom: Eventloom, name: str, rounds: int, said: list[str]) ->
 def test_four_signers_that_are_killed_leave_one_history(
     memory: Path, scale: Scale, chance: random.Random, figure: Figure
 ) -> None:
-    rounds = scale.pick(sample=5, full=300)
+    rounds = scale.pick(sample=5, full=100)
     loom_at(memory).ensure_key()
     heads: Heads = set()
     for _ in range(rounds):

@@ -234,9 +234,9 @@ def append_short(drafts: list[Draft], folder: Path, disk: ShortDisk, taken: int)
 
 
 @pytest.mark.row(5)
-@pytest.mark.parametrize("act", [append, append_many], ids=["one line", "three lines"])
+@pytest.mark.parametrize(("act", "every"), [(append, 1), (append_many, 4)], ids=["one line", "three lines"])
 def test_a_write_that_says_it_took_bytes_and_did_not_is_never_acknowledged(
-    act: Callable[[EventLog], list[Event]], folder: Path, choose: Choose, figure: Figure
+    act: Callable[[EventLog], list[Event]], every: int, folder: Path, choose: Choose, figure: Figure
 ) -> None:
     injector = best_injector()
     if injector.means != "strace":
@@ -244,7 +244,7 @@ def test_a_write_that_says_it_took_bytes_and_did_not_is_never_acknowledged(
         return
     operation = Operation("", no_loom, act)
     site, length = written(operation, folder, injector)
-    faults = [claiming(taken) for taken in range(length + 1)]
+    faults = [claiming(taken) for taken in (*range(0, length, every), length)]
     chosen = choose(faults, sample=30)
     wrong = [found for fault in chosen for found in broken_off(operation, (site, fault), folder, injector)]
     figure(f"a write says that it took n of {length:,} bytes: {len(chosen):,} n tried, {len(wrong)} wrong")

@@ -195,7 +195,7 @@ def test_whatever_step_fails_no_two_trees_are_cosigned(
 ) -> None:
     made = calls_of_one_cosignature(base, memory, branches)
     assert Counter(made) > Counter(open=3, write=2, fsync=2, rename=2, flock=1), made
-    cuts = scale.pick(sample=1, full=20)
+    cuts = scale.pick(sample=1, full=10)
     tried, released = 0, 0
     fresh = trials(memory, base, branches)
     for number in range(1, len(made) + 1):
