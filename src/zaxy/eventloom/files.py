@@ -43,7 +43,7 @@ class OpenFile:
         self.descriptor = descriptor
         status = os.fstat(descriptor)
         self.inode, self.size = status.st_ino, status.st_size
-        self.index = SideIndex(layout.index(segment.first_seq), LogIdentity(self.inode, segment.first_seq))
+        self.index = SideIndex(layout.index_name(segment.first_seq), LogIdentity(self.inode, segment.first_seq))
 
     @property
     def is_active(self) -> bool:

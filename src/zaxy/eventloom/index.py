@@ -72,11 +72,16 @@ class SideIndex:
         identity: The log file that it must belong to.
     """
 
-    def __init__(self, path: Path, identity: LogIdentity) -> None:
-        self.path = path
+    def __init__(self, path: Path | str, identity: LogIdentity) -> None:
+        self._name = path
         self.identity = identity
         self._descriptor = -1
         self._fits = False
+
+    @property
+    def path(self) -> Path:
+        """The index file."""
+        return Path(self._name)
 
     def close(self) -> None:
         """Release the file."""
@@ -87,7 +92,7 @@ class SideIndex:
     def _open(self) -> int:
         if self._descriptor < 0:
             with contextlib.suppress(OSError):
-                self._descriptor = os.open(self.path, os.O_RDONLY | os.O_CLOEXEC)
+                self._descriptor = os.open(self._name, os.O_RDONLY | os.O_CLOEXEC)
                 header = read_at(self._descriptor, 0, _HEADER.size)
                 expected = _HEADER.pack(_MAGIC, self.identity.inode, self.identity.first_seq)
                 self._fits = header == expected

@@ -95,7 +95,11 @@ class LogLayout:
 
     def index(self, first_seq: int) -> Path:
         """The side index of the file whose first record has this number."""
-        return self.indexes / f"{self.session_id}.{first_seq}.idx"
+        return Path(self.index_name(first_seq))
+
+    def index_name(self, first_seq: int) -> str:
+        """The same as text, for whoever opens it at every read: making a path of it takes longer than opening it."""
+        return f"{self.indexes}/{self.session_id}.{first_seq}.idx"
 
     def segment_path(self, first_seq: int, last_seq: int) -> Path:
         """The name that the active file gets when it is closed."""

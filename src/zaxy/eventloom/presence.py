@@ -40,6 +40,7 @@ class Presence:
 
     def __init__(self, folder: Path) -> None:
         self._folder = folder
+        self._identity = folder / IDENTITY_NAME
         self._seen: _Seen | None = None
 
     def check(self) -> None:
@@ -65,10 +66,6 @@ class Presence:
         if self._seen is None:
             with contextlib.suppress(OSError):  # then the next check finds it
                 self._seen = self._look()
-
-    @property
-    def _identity(self) -> Path:
-        return self._folder / IDENTITY_NAME
 
     def _look(self) -> _Seen | None:
         folder = _mark(self._folder)

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import logging
 import threading
+from collections.abc import Callable
 from typing import Final
 
-from zaxy.errors import ZaxyError
+from zaxy.errors import UnavailableError, ZaxyError
 from zaxy.projections.catchup import Catchup
 from zaxy.telemetry import SILENT, Counted, Observer, Reason
 
@@ -14,6 +15,10 @@ logger = logging.getLogger("zaxy.projections")
 
 _MANY_EVENTS: Final = 5_000
 _QUIET_SECONDS: Final = 1.0
+
+
+class LostProcessError(UnavailableError):
+    """Raised when a process that was to write the stores could not be started or ended before it was done."""
 
 
 class BackgroundCatchup:
@@ -33,6 +38,9 @@ class BackgroundCatchup:
         catchup.when_erasing = lambda: self.note(1)
         catchup.when_long = lambda: self.note(_MANY_EVENTS)
         self._condition = threading.Condition()
+        self.elsewhere: Callable[[], bool] | None = None
+        """What writes the stores when there is much to do, in place of this process; as `Catchup.catch_up_by` takes it.
+        To be set before the first call."""
         self._pending = 0
         self._closing = False
         self._thread: threading.Thread | None = None
@@ -49,9 +57,9 @@ class BackgroundCatchup:
                 self._condition.notify()
 
     def _run(self) -> None:
-        while self._wait():
+        while events := self._wait():
             try:
-                if not self._catchup.catch_up():
+                if not self._catch_up(events):
                     self.note(1)  # another process is at it: look again after a pause
                 self.last_error = None
             except ZaxyError as error:
@@ -65,8 +73,16 @@ class BackgroundCatchup:
                 self._observer.count(Counted.DEGRADED, Reason.PROJECTIONS_NOT_WRITTEN)
                 logger.exception("catching up failed")
 
-    def _wait(self) -> bool:
-        """Wait until there is enough to do; return False when it is time to end."""
+    def _catch_up(self, events: int) -> bool:
+        if self.elsewhere is not None and events >= _MANY_EVENTS:
+            try:
+                return self._catchup.catch_up_by(self.elsewhere)
+            except LostProcessError as error:
+                logger.warning("%s; this process writes the projections itself", error.message)
+        return self._catchup.catch_up()
+
+    def _wait(self) -> int:
+        """Wait until there is enough to do; return how many events were told of, 0 when it is time to end."""
         with self._condition:
             while not self._closing:
                 before = self._pending
@@ -75,10 +91,8 @@ class BackgroundCatchup:
                 told = self._condition.wait(timeout=None if before == 0 else _QUIET_SECONDS)
                 if not told and 0 < before == self._pending:
                     break
-            if self._closing:
-                return False
-            self._pending = 0
-            return True
+            events, self._pending = self._pending, 0
+            return 0 if self._closing else events
 
     def close(self) -> None:
         """End the thread; a batch that is being written is finished first."""

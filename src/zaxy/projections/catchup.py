@@ -10,17 +10,18 @@ from __future__ import annotations
 import contextlib
 import threading
 import time
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import replace
 from typing import Final
 
-from zaxy.errors import BusyError, IntegrityError, NotALogError, ProjectionError, UnavailableError, WriteFailedError
+from zaxy.errors import BusyError, ProjectionError, UnavailableError, WriteFailedError
 from zaxy.eventloom.continuation import DivergedError
 from zaxy.eventloom.folder import LogStat
 from zaxy.eventloom.loom import Eventloom
 from zaxy.ids import EventRef
 from zaxy.projections.feeding import AnyTier, Erasing, Progress, drop_session, feed, writers
 from zaxy.projections.following import Follower, MeaningOf, bytes_behind, is_at, place
+from zaxy.projections.lag import Lag, Lags
 from zaxy.projections.protocols import Position
 from zaxy.projections.tier import PatientLock
 from zaxy.telemetry import SILENT, Degraded, Observer, Reason
@@ -29,7 +30,7 @@ from zaxy.vocabulary.model import Extraction, Meaning
 TAIL_BYTES: Final = 1024 * 1024
 """A longer tail is taken into the durable stores before the answer, a shorter one is searched in memory."""
 
-LONG_TAIL_EVENTS: Final = 2_000
+LONG_TAIL_EVENTS: Final = 3_000
 """From so many events in memory on, who catches up in the background is told at each answer."""
 _LONGEST_TAIL_EVENTS: Final = 10_000
 """What a process without a background keeps in memory at most: some 60 MB of short turns."""
@@ -38,21 +39,6 @@ _OTHER_WRITER_SECONDS: Final = 10.0
 _ERASE_SECONDS: Final = 60.0
 _PAUSE_SECONDS: Final = 0.02
 _REFRESH_ROUNDS: Final = 4
-
-
-@dataclass(frozen=True, slots=True)
-class Lag:
-    """How far one projection is behind the log.
-
-    Attributes:
-        events: How many events of the log the durable store has not taken in.
-        bytes: How many bytes of log that is.
-        sessions: In how many sessions.
-    """
-
-    events: int = 0
-    bytes: int = 0
-    sessions: int = 0
 
 
 class Catchup:
@@ -87,7 +73,7 @@ class Catchup:
         self._feeding = Follower(loom, meaning, damage)
         self._writing = threading.Lock()
         self._seen: dict[str, LogStat] = {}
-        self._ends: dict[str, tuple[LogStat, int]] = {}
+        self._lags = Lags(loom)
         self._lost = False
         self._waiting: dict[str, LogStat] = {}
         """Logs that were found to have grown and were not read yet; whichever thread comes first reads them."""
@@ -268,14 +254,30 @@ class Catchup:
         Raises:
             ProjectionError: A store could not be written; the log and the answers are not affected.
         """
+        return self.catch_up_by(lambda: self._write(progress))
+
+    def _write(self, progress: Progress | None) -> bool:
+        with writers(self.tiers, self._feeding, self.lock) as stores:
+            if stores is None:
+                return False
+            feed(stores, self._feeding, progress, self.erasing, observer=self._observer)
+        return True
+
+    def catch_up_by(self, write: Callable[[], bool]) -> bool:
+        """Let somebody else bring every durable store up to the end of the log, such as another process.
+
+        Args:
+            write: Does so; returns False when another process is doing that right now.
+
+        Returns:
+            False when another process or thread is doing that right now.
+        """
         self._loom.refuse_unusable()
         if not self._writing.acquire(blocking=False):
             return False
         try:
-            with writers(self.tiers, self._feeding, self.lock) as stores:
-                if stores is None:
-                    return False
-                feed(stores, self._feeding, progress, self.erasing, observer=self._observer)
+            if not write():
+                return False
         finally:
             self._writing.release()
         with self.lock:
@@ -347,32 +349,18 @@ class Catchup:
             self._refresh_tiers()
             reached = {tier.name: tier.committed() for tier in self.tiers}
         stats = self._loom.stats()  # without the lock: answers need not wait while many logs are looked at
-        return {name: self._lag_of(positions, stats) for name, positions in reached.items()}
-
-    def _lag_of(self, reached: Mapping[str, Position], stats: Mapping[str, LogStat]) -> Lag:
-        events = behind = sessions = 0
-        for session_id, stat in stats.items():
-            position = reached.get(session_id)
-            if is_at(position, stat):
-                continue
-            with contextlib.suppress(IntegrityError, NotALogError, OSError):  # damage is told by the log's own status
-                missing = self._end_of(session_id, stat) - (position.seq if position else 0)
-                if missing > 0:
-                    events, sessions = events + missing, sessions + 1
-                    behind += max(0, bytes_behind([position], stat))
-        return Lag(events, behind, sessions)
-
-    def _end_of(self, session_id: str, stat: LogStat) -> int:
-        """Return the number of a log's last event; what did not change since the last look is not read again."""
-        known = self._ends.get(session_id)
-        if known is None or known[0] != stat or not stat.inode:
-            known = self._ends[session_id] = stat, self._loom.log(session_id).head().seq
-        return known[1]
+        return {name: self._lags.of(positions, stats) for name, positions in reached.items()}
 
     def tail_events(self) -> int:
         """Return how many events the longest tail in memory holds."""
         with self.lock:
             return max((tier.tail_events() for tier in self.tiers), default=0)
+
+    def notice(self, texts: Iterable[str]) -> None:
+        """Note what callers should be told once, such as what another process met when it wrote the stores."""
+        with self.lock:
+            for text in texts:
+                self._feeding.notice(text)
 
     def warnings(self) -> list[str]:
         """Return what a caller should know of damaged logs and rebuilt stores; notices are given once."""

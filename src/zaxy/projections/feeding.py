@@ -22,7 +22,7 @@ from zaxy.projections.tier import DurableStore, Tier
 from zaxy.telemetry import SILENT, Degraded, Observer, Operation, Reason
 from zaxy.vocabulary.model import Meaning
 
-_BATCH_EVENTS: Final = 2_000
+_BATCH_EVENTS: Final = 4_000
 _BATCH_BYTES: Final = 8 * 1024 * 1024
 _MOST_PASSES: Final = 8
 _MOST_TOLD: Final = 10

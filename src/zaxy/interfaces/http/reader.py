@@ -35,6 +35,9 @@ ERASING: Final = "when_erasing"
 NO_CALL: Final = 0
 """The number of messages that answer no call."""
 
+_NICE: Final = 5
+"""Where processors are scarce, recording comes before reading: who asks waits a little, who records holds others up."""
+
 _HEAD: Final = struct.Struct("!I")
 _WARMING: Final = {"query": "what is there", "limit": 1, "lanes": ["lexical", "graph"]}
 """Opens the stores and loads what answers are made with; without vectors, so that it goes to no embedding server."""
@@ -91,6 +94,7 @@ def main() -> None:
     """Answer calls until the pipe closes; its descriptor is the argument."""
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, signal.SIG_IGN)  # what stops a service goes to all its processes; the server ends this
+    os.nice(_NICE)
     pipe = socket.socket(fileno=int(sys.argv[1]))
     pipe.set_inheritable(False)
     asyncio.run(_serve(pipe))

@@ -23,8 +23,8 @@ from zaxy.fabric import MemoryFabric
 from zaxy.interfaces.calls.tool import Call, Reply, Tool
 from zaxy.interfaces.http.pacing import READERS as CALLS_AT_ONCE
 from zaxy.interfaces.http.reader import NO_CALL, READY, ReadingFabric, frame, raise_again, receive
+from zaxy.interfaces.http.settling import program, without_secrets
 from zaxy.projections.catchup import TAIL_BYTES
-from zaxy.serving_settings import ServingSettings
 from zaxy.telemetry import Counted, Measured, Observer, Operation, Reason, answered
 
 logger = logging.getLogger("zaxy.calls")
@@ -42,7 +42,7 @@ _LONGEST_PAUSE_SECONDS: Final = 60.0
 
 
 def reader_count(wanted: int | None) -> int:
-    """Return how many readers a server has: as wanted, else one where it has a processor of its own.
+    """Return how many readers a server has: as wanted, else two where there is more than one processor.
 
     Args:
         wanted: The setting.
@@ -50,7 +50,7 @@ def reader_count(wanted: int | None) -> int:
     if wanted is not None:
         return wanted
     processors = len(os.sched_getaffinity(0)) if sys.platform == "linux" else os.cpu_count() or 1
-    return int(processors > 1)
+    return 2 if processors > 1 else 0
 
 
 class Readers:
@@ -62,7 +62,7 @@ class Readers:
     """
 
     def __init__(self, fabric: MemoryFabric, settings: Settings) -> None:
-        needed = replace(settings, admin_token=None, serving=ServingSettings())  # no secret that readers do not need
+        needed = without_secrets(settings)
         self._readers = [_Reader(fabric, needed) for _ in range(settings.serving.readers or 0)]
         self._keeping: list[asyncio.Task[None]] = []
 
@@ -214,12 +214,10 @@ class _Reader:
 
 
 def _start(pipe: socket.socket) -> subprocess.Popen[bytes]:
-    """Start a reader's process. Modules beside the user's files are never imported in it."""
-    alone = "-I" if sys.flags.isolated else "-P"
     return subprocess.Popen(  # noqa: S603  # our own interpreter and module, and no word of a user
-        [sys.executable, alone, "-m", _PROGRAM, str(pipe.fileno())],
+        [*program(_PROGRAM), str(pipe.fileno())],
         stdin=subprocess.DEVNULL,
         stdout=subprocess.DEVNULL,
         pass_fds=[pipe.fileno()],
-        start_new_session=True,  # Ctrl-C in the terminal is for the server alone
+        process_group=0,  # Ctrl-C in the terminal is for the server alone
     )
