@@ -9,7 +9,7 @@ BIN := $(VENV)/bin
 INSTALLED := $(VENV)/.installed
 
 .DEFAULT_GOAL := help
-.PHONY: help install demo test deep fuzz check check-static format clean
+.PHONY: help install demo first-run test deep fuzz check check-static format clean browser
 
 help: ## Show the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "%-14s%s\n", $$1, $$2 }' $(firstword $(MAKEFILE_LIST))
@@ -26,6 +26,10 @@ $(INSTALLED): pyproject.toml
 demo: $(INSTALLED) ## Remember this repository in a temporary loom, ask it three questions, verify it
 	@ZAXY="$(abspath $(BIN))/zaxy" sh scripts/demo.sh
 
+first-run: ## Be a new user: install into an empty environment, type the README's first steps, time each
+	@test -n "$(PYTHON)" || { echo "Zaxy needs Python 3.11 or newer" >&2; exit 1; }
+	@"$(PYTHON)" scripts/first_run.py
+
 test: $(INSTALLED) ## Run the tests
 	"$(BIN)/python" -m pytest --quiet --numprocesses $(WORKERS) --dist worksteal
 
@@ -36,6 +40,9 @@ deep: $(INSTALLED) ## Run the full numbers of docs/trust.md, about 40 minutes on
 fuzz: $(INSTALLED) ## Fuzz the parsers, guided by coverage, for one hour of processor time
 	"$(BIN)/python" -m pip install --quiet --disable-pip-version-check --editable ".[fuzz]"
 	"$(BIN)/python" scripts/fuzz.py --seconds 3600
+
+browser: $(INSTALLED) ## Look at the viewer and the dashboard in a real browser (Chromium from Debian, installed where it is missing)
+	@PYTHON="$(abspath $(BIN))/python" sh tests/browser/run.sh
 
 check-static: $(INSTALLED) ## Format, ruff, mypy --strict and import contracts, without the tests
 	"$(BIN)/python" -m ruff format --check .

@@ -1,47 +1,38 @@
 """Settings: the only reader of the environment.
 
 Order of precedence: an argument, an environment variable (or the file that its ``*_FILE`` twin names), the project's
-``.env.local``, the default. ``.env.local`` comes with a cloned repository, so only settings that cannot send data
-anywhere or leave the project's folder are taken from it.
+``.env.local`` as far as `zaxy.project_settings` takes it, the default.
 """
 
 from __future__ import annotations
 
 import os
+import re
+import shlex
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final
 
 from zaxy.errors import InvalidInputError
+from zaxy.evolution_settings import EvolutionSettings, load_evolution
+from zaxy.graph_settings import Neo4jSettings, load_neo4j
 from zaxy.ids import check_session_id
+from zaxy.project_settings import DEFAULT_LOOM, LOCAL_PROFILE, lies_inside, read_project
 from zaxy.serving_settings import ServingSettings, load_serving
-from zaxy.setting_values import choice, flag, number, pairs, secret, share
+from zaxy.setting_values import choice, flag, number, secret
 from zaxy.telemetry_settings import TelemetrySettings, load_telemetry
 
-LOCAL_PROFILE: Final = ".env.local"
-DEFAULT_LOOM: Final = ".eventloom"
 DEFAULT_SESSION: Final = "default"
 FSYNC_POLICIES: Final = ("always", "interval", "off")
 RERANKER_PROVIDERS: Final = ("none", "lexical", "http", "openai")
 EMBEDDING_PROVIDERS: Final = ("auto", "hash", "openai", "local-http", "sentence-transformers", "none")
-AUTONOMY_TIERS: Final = ("propose_only", "require_review", "auto_with_rollback")
-EVOLUTION_OPERATIONS: Final = ("consolidate", "update", "forget", "rule_generate", "promote")
-SOURCE_CLASSES: Final = ("human", "agent", "tool", "import", "derived")
 
-_FROM_PROFILE: Final = frozenset(
-    {
-        "PROJECTION_BACKEND",
-        "EVENTLOOM_PATH",
-        "EVENTLOOM_THREAD",
-        "EMBEDDED_GRAPH_PATH",
-        "QUERY_DEFAULT_LIMIT",
-        "CONTEXT_VERBATIM_ENABLED",
-        "CONTEXT_VERBATIM_SLOTS",
-    }
-)
-_INSIDE_PROJECT: Final = frozenset({"EVENTLOOM_PATH", "EMBEDDED_GRAPH_PATH"})
-_LARGEST_PROFILE_BYTES: Final = 64 * 1024
+_DOMAIN: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}", re.ASCII)
+_NAMED: Final = re.compile(r"``([A-Z][A-Z0-9]*(?:_[A-Z0-9]+)+)``", re.ASCII)
+_ELSEWHERE: Final = (EvolutionSettings, Neo4jSettings, ServingSettings, TelemetrySettings)
+_OURS_ALONE: Final = ("ZAXY_", "EVENTLOOM_", "CONTEXT_VERBATIM_", "EVOLUTION_", "FORGETTING_", "QUERY_DEFAULT_")
+"""How names begin that no other program's settings have."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,16 +41,17 @@ class EmbeddingSettings:
 
     Attributes:
         enabled: Whether there are vectors at all (``EMBEDDING_ENABLED``).
-        provider: One of `EMBEDDING_PROVIDERS` (``EMBEDDING_PROVIDER``).
+        provider: What makes them: ``auto``, ``hash``, ``openai``, ``local-http``, ``sentence-transformers`` or ``none``
+            (``EMBEDDING_PROVIDER``).
         dimension: The dimension that vectors must have; None takes the model's own (``EMBEDDING_DIMENSION``).
-        openai_api_key: ``OPENAI_API_KEY``, or what the file that ``OPENAI_API_KEY_FILE`` names holds. Like the other
-            key it is read only where the provider needs it.
-        openai_model: ``OPENAI_EMBEDDING_MODEL``.
-        openai_base_url: ``OPENAI_BASE_URL``.
+        openai_api_key: Key for ``openai``; read only there (``OPENAI_API_KEY``, ``OPENAI_API_KEY_FILE``).
+        openai_model: The model of ``openai`` (``OPENAI_EMBEDDING_MODEL``).
+        openai_base_url: Its server (``OPENAI_BASE_URL``).
         http_url: Where ``local-http`` posts texts to (``EMBEDDING_HTTP_URL``).
         http_model: The model that it names (``EMBEDDING_HTTP_MODEL``).
-        http_api_key: Its bearer token (``EMBEDDING_HTTP_API_KEY``, ``EMBEDDING_HTTP_API_KEY_FILE``).
-        sentence_transformer_model: A name or a folder (``EMBEDDING_SENTENCE_TRANSFORMER_MODEL``).
+        http_api_key: Its bearer token; read only there (``EMBEDDING_HTTP_API_KEY``, ``EMBEDDING_HTTP_API_KEY_FILE``).
+        sentence_transformer_model: The model of ``sentence-transformers``, a name or a folder
+            (``EMBEDDING_SENTENCE_TRANSFORMER_MODEL``).
     """
 
     enabled: bool = True
@@ -79,7 +71,8 @@ class RerankerSettings:
     """What looks at the first hits once more. None of it is taken from a project's own file.
 
     Attributes:
-        provider: One of `RERANKER_PROVIDERS` (``RERANKER_PROVIDER``).
+        provider: ``lexical`` (rarity and closeness of the question's words; asks nobody), ``http``, ``openai`` or
+            ``none`` (``RERANKER_PROVIDER``).
         url: Where ``http`` posts to; for ``openai`` the address of the API, such as ``http://127.0.0.1:8000/v1``
             (``RERANKER_URL``).
         model: The model that requests name (``RERANKER_MODEL``).
@@ -97,35 +90,15 @@ class RerankerSettings:
 
 
 @dataclass(frozen=True, slots=True)
-class EvolutionSettings:
-    """How far the memory may change itself. None of it is taken from a project's own file.
-
-    Attributes:
-        autonomy_default: The tier of operations that have none of their own (``EVOLUTION_AUTONOMY_DEFAULT``).
-        op_autonomy: Tier by operation (``EVOLUTION_OP_AUTONOMY``, ``update=require_review,promote=propose_only``).
-        confidence_threshold: From which confidence on an operation goes through (``EVOLUTION_CONFIDENCE_THRESHOLD``).
-        op_thresholds: Threshold by operation (``EVOLUTION_OP_THRESHOLDS``, ``update=0.9``).
-        rollback_window_seconds: For how long an agent may roll back without a review
-            (``EVOLUTION_ROLLBACK_WINDOW_SECONDS``).
-        untrusted_sources: Which kinds of sources are not trusted before a review (``EVOLUTION_UNTRUSTED_SOURCES``).
-    """
-
-    autonomy_default: str = "auto_with_rollback"
-    op_autonomy: Mapping[str, str] = field(default_factory=dict)
-    confidence_threshold: float = 0.85
-    op_thresholds: Mapping[str, float] = field(default_factory=dict)
-    rollback_window_seconds: int = 86_400
-    untrusted_sources: frozenset[str] = frozenset({"tool"})
-
-
-@dataclass(frozen=True, slots=True)
 class Settings:
     """Everything that can be set from outside.
 
     Attributes:
         eventloom_path: The loom's folder (``EVENTLOOM_PATH``).
         session_id: The session that a write means when it names none (``EVENTLOOM_THREAD``).
-        projection_backend: Graph back end (``PROJECTION_BACKEND``).
+        domain: Label of the project in the configurations that are written for clients (``ZAXY_DOMAIN``).
+        projection_backend: Graph back end: ``embedded``; ``neo4j``, ``pggraph`` and ``latticedb`` are not part of this
+            version (``PROJECTION_BACKEND``).
         graph_path: File of the embedded graph (``EMBEDDED_GRAPH_PATH``); None puts it into the loom.
         query_default_limit: Hits in an answer (``QUERY_DEFAULT_LIMIT``).
         context_verbatim_enabled: Whether a checkout always quotes the best exact-word matches
@@ -134,9 +107,10 @@ class Settings:
         fsync: When appends are synced: ``always``, ``interval`` or ``off`` (``EVENTLOOM_FSYNC``).
         max_event_bytes: Limit for one encoded payload (``EVENTLOOM_MAX_EVENT_BYTES``).
         search_language: Whose word stems the search index takes (``SEARCH_LANGUAGE``).
-        admin_token: Needed for replay and invalidation over MCP when set (``MCP_ADMIN_TOKEN``).
+        admin_token: Needed for replay and invalidation over MCP when set; forgetting and reviewing over MCP are refused
+            without one (``MCP_ADMIN_TOKEN``, ``MCP_ADMIN_TOKEN_FILE``).
         state_path: Folder for the keys and pinned heads of all looms, outside of them: ``$XDG_STATE_HOME/zaxy``, else
-            ``~/.local/state/zaxy``; None where there is no home.
+            ``~/.local/state/zaxy`` (``XDG_STATE_HOME``).
         checkpoint_events: An automatic checkpoint after so many events, 0 for never
             (``EVENTLOOM_CHECKPOINT_EVENTS``).
         checkpoint_seconds: And when the last one is so old, 0 for never (``EVENTLOOM_CHECKPOINT_SECONDS``).
@@ -145,6 +119,11 @@ class Settings:
             in the state folder.
         capture_forgettable: Whether everything that importers and hooks record is sealed so that it can be forgotten
             (``CAPTURE_FORGETTABLE``).
+        capture_exclude: Paths, globs and ``re:`` patterns of what is never captured, with commas between them
+            (``CAPTURE_EXCLUDE``).
+        capture_context_tokens: How long the memory is that hooks hand to an agent at the start of a session, in
+            estimated tokens, 0 for none (``CAPTURE_CONTEXT_TOKENS``).
+        neo4j: The server of that graph back end.
         embedding: Where vectors come from.
         reranker: What looks at the first hits once more.
         evolution: How far the memory may change itself.
@@ -154,6 +133,7 @@ class Settings:
 
     eventloom_path: Path = Path(DEFAULT_LOOM)
     session_id: str = DEFAULT_SESSION
+    domain: str | None = None
     projection_backend: str = "embedded"
     graph_path: Path | None = None
     query_default_limit: int = 10
@@ -169,6 +149,9 @@ class Settings:
     forgetting_enabled: bool = True
     forgetting_kek_path: Path | None = None
     capture_forgettable: bool = False
+    capture_exclude: tuple[str, ...] = ()
+    capture_context_tokens: int = 1_500
+    neo4j: Neo4jSettings = field(default_factory=Neo4jSettings)
     embedding: EmbeddingSettings = EmbeddingSettings()
     reranker: RerankerSettings = RerankerSettings()
     evolution: EvolutionSettings = field(default_factory=EvolutionSettings)
@@ -219,23 +202,22 @@ def load_settings(
     outside = os.environ if environment is None else environment
     here = folder or Path.cwd()
     base = folder or project_folder(here)
-    profile = _read_profile(base)
-    set_outside = variables(outside)
+    project = read_project(base, state_folder(outside))
+    profile, told = project.values, variables(outside)
+    trusted = {} if told.get("ZAXY_ENV") == "production" else project.trusted  # its checks look at the environment
+    set_outside = {**trusted, **told}
     values = {**profile, **set_outside}
-    given = eventloom_path if eventloom_path is not None else values.get("EVENTLOOM_PATH", DEFAULT_LOOM)
-    if not str(given).strip():
-        raise InvalidInputError("the path of the loom is empty", remedy="name a folder such as .eventloom")
-    named_here = eventloom_path is not None or "EVENTLOOM_PATH" in set_outside
-    loom = (here if named_here else base) / given
+    loom = _loom(set_outside if eventloom_path is None else {"EVENTLOOM_PATH": eventloom_path}, profile, here, base)
     thread = values.get("EVENTLOOM_THREAD", DEFAULT_SESSION) if session_id is None else session_id
-    graph_path = set_outside.get("EMBEDDED_GRAPH_PATH")
-    if graph_path is None and base / profile.get("EVENTLOOM_PATH", DEFAULT_LOOM) == loom:
-        graph_path = profile.get("EMBEDDED_GRAPH_PATH")  # the profile's graph belongs to the profile's loom
+    is_profiles = base / profile.get("EVENTLOOM_PATH", DEFAULT_LOOM) == loom
+    graph_path = _graph(set_outside, profile if is_profiles else {}, here, base)  # the profile's belongs to its loom
+    backend = projection_backend or values.get("PROJECTION_BACKEND", "embedded")
     return Settings(
         eventloom_path=loom,
-        session_id=check_session_id(thread),
-        projection_backend=projection_backend or values.get("PROJECTION_BACKEND", "embedded"),
-        graph_path=(here if "EMBEDDED_GRAPH_PATH" in set_outside else base) / graph_path if graph_path else None,
+        session_id=_session(thread, is_named=session_id is not None),
+        domain=_domain(values.get("ZAXY_DOMAIN")),
+        projection_backend=backend,
+        graph_path=graph_path,
         query_default_limit=number(values, "QUERY_DEFAULT_LIMIT", 10, low=1, high=1_000),
         context_verbatim_enabled=flag({"CONTEXT_VERBATIM_ENABLED": "true", **values}, "CONTEXT_VERBATIM_ENABLED"),
         context_verbatim_slots=number(values, "CONTEXT_VERBATIM_SLOTS", 1, low=0, high=20),
@@ -249,12 +231,48 @@ def load_settings(
         forgetting_enabled=flag({"FORGETTING_ENABLED": "true", **values}, "FORGETTING_ENABLED"),
         forgetting_kek_path=here / kek_path if (kek_path := set_outside.get("FORGETTING_KEK_PATH")) else None,
         capture_forgettable=flag(set_outside, "CAPTURE_FORGETTABLE"),
+        capture_exclude=tuple(filter(None, map(str.strip, values.get("CAPTURE_EXCLUDE", "").split(",")))),
+        capture_context_tokens=number(values, "CAPTURE_CONTEXT_TOKENS", 1_500, low=0, high=2_400),
+        neo4j=load_neo4j(set_outside, here) if backend == "neo4j" else Neo4jSettings(),
         embedding=_embedding(set_outside),
         reranker=_reranker(set_outside),
-        evolution=_evolution(set_outside),
+        evolution=load_evolution(set_outside),
         serving=load_serving(set_outside, here),
         telemetry=load_telemetry(set_outside),
     )
+
+
+def _loom(named: Mapping[str, str | Path], profile: Mapping[str, str], here: Path, base: Path) -> Path:
+    """Return the loom: where it is named from here on, else where the project has it."""
+    given = named.get("EVENTLOOM_PATH", profile.get("EVENTLOOM_PATH", DEFAULT_LOOM))
+    if not str(given).strip():
+        raise InvalidInputError("the path of the loom is empty", remedy="name a folder such as .eventloom")
+    loom = (here if "EVENTLOOM_PATH" in named else base) / given
+    if "EVENTLOOM_PATH" not in named and "EVENTLOOM_PATH" not in profile:
+        _refuse_link(loom, base)
+    return loom
+
+
+def _session(thread: str, *, is_named: bool) -> str:
+    try:
+        return check_session_id(thread)
+    except InvalidInputError as error:
+        where = "" if is_named else f", as EVENTLOOM_THREAD says in the environment or in {LOCAL_PROFILE}"
+        raise InvalidInputError(f"{error.message}{where}", remedy=error.remedy) from error
+
+
+def _graph(named: Mapping[str, str], profile: Mapping[str, str], here: Path, base: Path) -> Path | None:
+    if "EMBEDDED_GRAPH_PATH" in named:
+        return here / named["EMBEDDED_GRAPH_PATH"]
+    return base / profile["EMBEDDED_GRAPH_PATH"] if "EMBEDDED_GRAPH_PATH" in profile else None
+
+
+def _refuse_link(loom: Path, project: Path) -> None:
+    """Refuse a loom that is a link out of the project: a cloned repository can bring it along."""
+    if loom.is_symlink() and not lies_inside(loom, project):
+        real = os.path.realpath(loom)
+        told = f"{loom} is a link out of the project, to {real}"
+        raise InvalidInputError(told, remedy=f"if you made it: zaxy init --eventloom-path {shlex.quote(real)}")
 
 
 def variables(environment: Mapping[str, str] | None = None) -> dict[str, str]:
@@ -265,6 +283,29 @@ def variables(environment: Mapping[str, str] | None = None) -> dict[str, str]:
     """
     outside = os.environ if environment is None else environment
     return {name: value for name, value in outside.items() if value != ""}
+
+
+def setting_names() -> frozenset[str]:
+    """Return the names of all settings, with their ``*_FILE`` twins: what the texts of the settings' classes name."""
+    classes = (Settings, EmbeddingSettings, RerankerSettings, *_ELSEWHERE)
+    return frozenset(name for one in classes for name in _NAMED.findall(one.__doc__ or ""))
+
+
+def unknown_settings(environment: Mapping[str, str] | None = None) -> tuple[str, ...]:
+    """Return the names of variables that look like settings of ours and are none.
+
+    Args:
+        environment: Instead of the process environment.
+    """
+    known = setting_names()  # none where Python was told to leave texts out: then nothing can be said
+    told = (name for name in variables(environment) if name.startswith(_OURS_ALONE) and name not in known)
+    return tuple(sorted(told)) if known else ()
+
+
+def _domain(text: str | None) -> str | None:
+    if text is not None and not _DOMAIN.fullmatch(text):
+        raise InvalidInputError(f"ZAXY_DOMAIN is {text[:40]!r}", remedy="use letters, digits, dots and dashes")
+    return text
 
 
 def _embedding(values: Mapping[str, str]) -> EmbeddingSettings:
@@ -298,30 +339,6 @@ def _reranker(values: Mapping[str, str]) -> RerankerSettings:
     )
 
 
-def _evolution(values: Mapping[str, str]) -> EvolutionSettings:
-    default = EvolutionSettings()
-    tiers = pairs(values, "EVOLUTION_OP_AUTONOMY", EVOLUTION_OPERATIONS)
-    for tier in tiers.values():
-        choice({"EVOLUTION_OP_AUTONOMY": tier}, "EVOLUTION_OP_AUTONOMY", tier, AUTONOMY_TIERS)
-    thresholds = pairs(values, "EVOLUTION_OP_THRESHOLDS", EVOLUTION_OPERATIONS)
-    told = values.get("EVOLUTION_UNTRUSTED_SOURCES", "tool").split(",")
-    sources = [source.strip() for source in told if source.strip() not in ("", "none")]
-    for source in sources:
-        choice({}, "EVOLUTION_UNTRUSTED_SOURCES", source, SOURCE_CLASSES)
-    return EvolutionSettings(
-        autonomy_default=choice(values, "EVOLUTION_AUTONOMY_DEFAULT", default.autonomy_default, AUTONOMY_TIERS),
-        op_autonomy=tiers,
-        confidence_threshold=share(
-            values.get("EVOLUTION_CONFIDENCE_THRESHOLD", "0.85"), "EVOLUTION_CONFIDENCE_THRESHOLD"
-        ),
-        op_thresholds={op: share(value, "EVOLUTION_OP_THRESHOLDS") for op, value in thresholds.items()},
-        rollback_window_seconds=number(
-            values, "EVOLUTION_ROLLBACK_WINDOW_SECONDS", default.rollback_window_seconds, low=0, high=315_360_000
-        ),
-        untrusted_sources=frozenset(sources),
-    )
-
-
 def state_folder(environment: Mapping[str, str] | None = None) -> Path | None:
     """Return the folder for what must not lie in a loom: signing keys, pinned heads, erasure keys.
 
@@ -341,6 +358,24 @@ def state_folder(environment: Mapping[str, str] | None = None) -> Path | None:
         return None
 
 
+def keep_to_itself() -> None:
+    """Tell libraries that are imported from now on to send nothing anywhere and to keep no id of this machine.
+
+    onnxruntime makes one below ``~/.cache`` as soon as it is imported, unless ``ORT_DISABLE_TELEMETRY`` is set.
+    """
+    os.environ["ORT_DISABLE_TELEMETRY"] = "1"
+
+
+def wants_colours(environment: Mapping[str, str] | None = None) -> bool:
+    """Return whether a terminal is to be sent colours: not with ``NO_COLOR`` (https://no-color.org), nor a dumb one.
+
+    Args:
+        environment: Instead of the process environment.
+    """
+    outside = os.environ if environment is None else environment
+    return not outside.get("NO_COLOR") and outside.get("TERM") != "dumb"
+
+
 def project_folder(start: Path) -> Path:
     """Return the folder that holds the project's loom: ``start`` or the nearest one above it, else ``start``.
 
@@ -358,27 +393,3 @@ def project_folder(start: Path) -> Path:
     except (OSError, RuntimeError):  # a folder that cannot be looked into, no home
         return start
     return start
-
-
-def _read_profile(folder: Path) -> dict[str, str]:
-    """Return the settings of the project's own file that a project may set."""
-    try:
-        with (folder / LOCAL_PROFILE).open("rb") as file:
-            raw = file.read(_LARGEST_PROFILE_BYTES)
-    except OSError:
-        return {}
-    values: dict[str, str] = {}
-    for line in raw.decode("utf-8", "replace").splitlines():
-        name, separator, value = line.strip().removeprefix("export ").partition("=")
-        name, value = name.strip(), value.strip().strip("\"'")
-        allowed = name in _FROM_PROFILE and (name not in _INSIDE_PROJECT or _lies_inside(folder / value, folder))
-        if separator and value and allowed:
-            values[name] = value
-    return values
-
-
-def _lies_inside(path: Path, folder: Path) -> bool:
-    try:
-        return path.resolve().is_relative_to(folder.resolve())
-    except (OSError, RuntimeError, ValueError):  # links in a circle, a NUL in the name
-        return False

@@ -39,6 +39,8 @@ class MemoryFabric(GovernedMemory):
         session_id: The session that a write means when it names none; None takes ``EVENTLOOM_THREAD``, what
             ``zaxy init`` wrote, or ``default``.
         projection_backend: Graph back end; None takes ``PROJECTION_BACKEND`` or ``embedded``.
+        projection_paths: Compaction projections that lie elsewhere than in the loom; `projections` says which of them
+            the log confirms.
         clock: What "now" is.
         observer: Who watches; nobody unless somebody is named.
 
@@ -52,6 +54,7 @@ class MemoryFabric(GovernedMemory):
         *,
         session_id: str | None = None,
         projection_backend: str | None = None,
+        projection_paths: Iterable[str | Path] = (),
         clock: Clock | None = None,
         observer: Observer = SILENT,
     ) -> None:
@@ -59,6 +62,7 @@ class MemoryFabric(GovernedMemory):
             eventloom_path=eventloom_path, session_id=session_id, projection_backend=projection_backend
         )
         self._wire(settings, clock, observer)
+        self.memory.projections.named_artefacts = tuple(map(Path, projection_paths))
 
     @classmethod
     def from_settings(
@@ -81,7 +85,7 @@ class MemoryFabric(GovernedMemory):
         observer.watch(self.memory.sizes.read)
         self._background = BackgroundCatchup(self.memory.catchup, observer)
         self._filling = BackgroundFilling(lambda: self.memory.vectors, observer)
-        self.memory.sink = LoomSink(self.memory.loom, self.noted, forgettable=settings.capture_forgettable)
+        self.memory.sink = LoomSink(settings, self.memory.loom, self.noted)
         self._filling.note()
 
     def noted(self, events: int) -> None:
@@ -94,6 +98,14 @@ class MemoryFabric(GovernedMemory):
         """
         self._background.note(events)
         self._filling.note()
+
+    def write_elsewhere(self, write: Callable[[], bool]) -> None:
+        """Let another process write the stores when there is much to write, as `Catchup.catch_up_by` takes it.
+
+        Args:
+            write: Does so, and returns when it is done. Called from a thread of its own.
+        """
+        self._background.elsewhere = write
 
     def _session(self, session_id: str | None) -> str:
         return self.memory.settings.session_id if session_id is None else check_session_id(session_id)

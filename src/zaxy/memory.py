@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 import hashlib
 import string
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property, partial
 from pathlib import Path
@@ -23,6 +23,7 @@ from zaxy.eventloom.vault.opening import Opener
 from zaxy.eventloom.window import LoomWindow
 from zaxy.eventloom.writer import FsyncPolicy, WriterOptions
 from zaxy.ids import EventRef
+from zaxy.project_settings import lies_inside
 from zaxy.projections.backends import (
     ForwardBackend,
     GraphBackend,
@@ -34,6 +35,7 @@ from zaxy.projections.catchup import Catchup
 from zaxy.projections.feeding import AnyTier, Erasing
 from zaxy.projections.search.analysis import Analyzer, analyzer
 from zaxy.projections.tier import Tier
+from zaxy.services.capture.hooks.recording import record_waiting
 from zaxy.services.capture.sink import LoomSink
 from zaxy.services.governance.conflicts import ConflictService
 from zaxy.services.governance.correction import CorrectionService
@@ -59,6 +61,7 @@ from zaxy.vocabulary.reading import EventReader
 if TYPE_CHECKING:
     from zaxy.projections.vectors.filling import VectorFiller
     from zaxy.services.governance.forgetting import ForgettingService
+    from zaxy.services.operations.capture_health import CaptureHealth
 
 Progress = Callable[[int, int | None], None]
 
@@ -136,7 +139,7 @@ class Memory:
         slots = settings.context_verbatim_slots if settings.context_verbatim_enabled else 0
         self.checkouts = CheckoutService(self.loom, self.recall, CheckoutOptions(verbatim_slots=slots))
         self.inspection = InspectionService(self.loom, self.reader.view)
-        self.projections = ProjectionStatusService(self.catchup, search, graph, self.forward)
+        self.projections = ProjectionStatusService(self.catchup, search, graph, self.forward, self.loom)
         stores = {tier.name: tier.backend.path for tier in self._tiers}
         self.sizes = SizeService(self.loom, self.catchup, {**stores, "vectors": settings.vectors_path})
         standings = Standings(self.loom, self.reader, self._ask_fresh_graph)
@@ -148,7 +151,9 @@ class Memory:
         self.reviews = ReviewService(self.loom, standings, self.gate, changes, terms.terms)
         self.conflicts = ConflictService(self._ask_fresh_graph, self.reader.read, terms.terms, self.clock)
         self.showing = ShowingService(self.loom, self.reader, self._ask_fresh_graph, self.clock)
-        self.sink = LoomSink(self.loom, forgettable=settings.capture_forgettable)
+        self.sink = LoomSink(settings, self.loom)
+        if whole is None:
+            record_waiting(settings)
 
     @cached_property
     def vectors(self) -> VectorFiller | None:
@@ -256,6 +261,17 @@ class Memory:
     def _state_folder(self) -> Path:
         return self.loom.notary().state.folder
 
+    def capture_health(self) -> Iterator[CaptureHealth]:
+        """Yield how each way of capturing into this loom stands."""
+        from zaxy.services.capture.hooks.health import hook_health
+        from zaxy.services.capture.hooks.place import CapturePlace
+        from zaxy.services.capture.watch_place import WatchPlace
+
+        place, hooks = CapturePlace.of(self.settings), hook_health(self.settings)
+        if place is not None and hooks is not None:
+            yield hooks
+            yield WatchPlace(place.folder).status()
+
     def embed(self, progress: Progress | None = None, *, from_scratch: bool = False) -> int:
         """Give every event that has none its vector, now, and return how many got one. As `VectorFiller.fill_all`.
 
@@ -311,4 +327,6 @@ def _loom(settings: Settings, clock: Clock) -> Eventloom:
 def _tiers(settings: Settings, terms: Analyzer, part: _Part | None) -> tuple[AnyTier, AnyTier, AnyTier]:
     paths = (settings.search_path, settings.embedded_graph_path, settings.forward_path)
     search, graph, forward = paths if part is None else (part.folder / path.name for path in paths)
-    return Tier(SearchBackend(search, terms)), Tier(GraphBackend(graph, terms)), Tier(ForwardBackend(forward, terms))
+    is_elsewhere = not lies_inside(graph, settings.eventloom_path / "projections")
+    graphs = GraphBackend(graph, terms, is_elsewhere=is_elsewhere)
+    return Tier(SearchBackend(search, terms)), Tier(graphs), Tier(ForwardBackend(forward, terms))

@@ -30,7 +30,7 @@ class ServingSettings:
     Attributes:
         environment: ``development`` or ``production``, where every setting is checked at the start (``ZAXY_ENV``).
         tool_profile: Which tools are listed: ``full`` or ``core`` (``MCP_TOOL_PROFILE``).
-        readers: How many processes answer questions beside the server's own (``MCP_READERS``); None for one where the
+        readers: How many processes answer questions beside the server's own (``MCP_READERS``); None for two where the
             machine has two processors or more.
         remote_auth_token: The bearer token that requests must carry (``MCP_REMOTE_AUTH_TOKEN``,
             ``MCP_REMOTE_AUTH_TOKEN_FILE``).
@@ -42,6 +42,8 @@ class ServingSettings:
             (``MCP_OIDC_JWKS_ALLOW_LOOPBACK``).
         oidc_required_scope: What a token must be good for (``MCP_OIDC_REQUIRED_SCOPE``).
         oidc_session_claim: The claim with the sessions of a token's owner (``MCP_OIDC_SESSION_CLAIM``).
+        oidc_client_secret: Read and checked, not used yet (``MCP_OIDC_CLIENT_SECRET``,
+            ``MCP_OIDC_CLIENT_SECRET_FILE``).
         rate_limit_enabled: Whether there is a limit (``MCP_RATE_LIMIT_ENABLED``).
         rate_limit_requests: How many requests of one identity and session (``MCP_RATE_LIMIT_REQUESTS``).
         rate_limit_window_seconds: In how many seconds (``MCP_RATE_LIMIT_WINDOW_SECONDS``).
@@ -62,6 +64,7 @@ class ServingSettings:
     oidc_jwks_allow_loopback: bool = False
     oidc_required_scope: str = "zaxy:mcp"
     oidc_session_claim: str = "zaxy_session"
+    oidc_client_secret: str | None = field(default=None, repr=False)
     rate_limit_enabled: bool = True
     rate_limit_requests: int = 120
     rate_limit_window_seconds: int = 60
@@ -93,7 +96,6 @@ def load_serving(values: Mapping[str, str], folder: Path) -> ServingSettings:
         NotFoundError: The file of a secret cannot be read.
     """
     default = ServingSettings()
-    secret(values, "MCP_OIDC_CLIENT_SECRET")  # nothing asks for it yet; a file that others may read is refused anyway
     audit_path = values.get("MCP_AUDIT_PATH")
     issuer, audience, jwks_url, allow_loopback = _oidc(values)
     return ServingSettings(
@@ -107,6 +109,7 @@ def load_serving(values: Mapping[str, str], folder: Path) -> ServingSettings:
         oidc_jwks_url=jwks_url,
         oidc_jwks_allow_loopback=allow_loopback,
         oidc_required_scope=_word(values, "MCP_OIDC_REQUIRED_SCOPE", default.oidc_required_scope),
+        oidc_client_secret=secret(values, "MCP_OIDC_CLIENT_SECRET"),
         oidc_session_claim=_word(values, "MCP_OIDC_SESSION_CLAIM", default.oidc_session_claim),
         rate_limit_enabled=flag({"MCP_RATE_LIMIT_ENABLED": "true", **values}, "MCP_RATE_LIMIT_ENABLED"),
         rate_limit_requests=number(

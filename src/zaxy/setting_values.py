@@ -5,6 +5,7 @@ from __future__ import annotations
 import ipaddress
 import os
 import re
+import shlex
 import stat
 from collections.abc import Mapping
 from typing import Final
@@ -92,7 +93,8 @@ def _read_secret(path: str, named: str) -> bytes:
         if not stat.S_ISREG(status.st_mode) or status.st_size > _LARGEST_SECRET_BYTES:
             raise OSError("it is no file, or too long for a secret")
         if status.st_mode & _STRANGERS:
-            raise InvalidInputError(f"{named}, which others may read or change", remedy=f"run: chmod 600 {path}")
+            remedy = f"run: chmod 600 {shlex.quote(path)}"
+            raise InvalidInputError(f"{named}, which others may read or change", remedy=remedy)
         return file.read(_LARGEST_SECRET_BYTES)
 
 

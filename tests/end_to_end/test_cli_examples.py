@@ -18,6 +18,7 @@ from pathlib import Path
 import click
 import pytest
 from cli_process import ZAXY, environment, zaxy
+from import_files import write_import_files
 
 from zaxy.config import state_folder
 from zaxy.eventloom.loom import Eventloom
@@ -63,11 +64,13 @@ def prepared(tmp_path_factory: pytest.TempPathFactory) -> Path:
     (folder / "docs").mkdir()
     (folder / "docs" / "parser.md").write_text("# The parser\n\nIt reads one line at a time.\n")
     (folder / "README.md").write_text("# A project\n\nIt ships a parser.\n")
+    (folder / "parser.py").write_text("def parse(line):\n    return line.split()\n")
     (folder / "chat.jsonl").write_text('{"speaker": "Ann", "text": "The parser is late"}\n')
     message = {"role": "user", "content": "Please write the parser"}
     told = {"type": "user", "uuid": "u1", "sessionId": "s1", "timestamp": "2026-05-08T10:00:00Z", "message": message}
     (folder / ".claude" / "projects").mkdir(parents=True)
     (folder / ".claude" / "projects" / "s1.jsonl").write_text(json.dumps(told) + "\n")
+    write_import_files(folder)
     git = ("git", "-C", str(folder), "-c", "user.name=Ann", "-c", "user.email=ann@example.org")
     subprocess.run([*git, "init", "--quiet"], check=True)
     subprocess.run([*git, "commit", "--quiet", "--allow-empty", "--message", "Begin the parser"], check=True)
@@ -152,7 +155,9 @@ def test_the_example_in_the_help_runs(
     assert all(line in shown for line in lines), "click broke the example into other lines"
     BEFORE.get(path, lambda _: None)(folder)
     if path == SERVE:
-        runs_until_it_is_stopped(folder, lines)
+        runs_until_it_is_stopped(folder, lines, "Witness at http://127.0.0.1:")
+    elif path == ("dashboard",):
+        runs_until_it_is_stopped(folder, [f"{line} --port 0" for line in lines], "Dashboard at http://127.0.0.1:")
     elif path == ("log", "witness", "add"):
         with witness_server(folder) as port:
             runs(folder, [line.replace(PORT, port) for line in lines])
@@ -180,12 +185,12 @@ def runs(folder: Path, lines: list[str], *, silent: bool = False) -> None:
         assert done.stdout or silent, line
 
 
-def runs_until_it_is_stopped(folder: Path, lines: list[str]) -> None:
+def runs_until_it_is_stopped(folder: Path, lines: list[str], says: str) -> None:
     (line,) = lines
     words = ["sh", "-c", f"exec {line.replace(PORT, free_port())}"]
     with subprocess.Popen(words, cwd=folder, stdout=subprocess.PIPE, text=True, env=shell(folder)) as process:
         try:
-            assert first_line(process).startswith("Witness at http://127.0.0.1:")
+            assert first_line(process).startswith(says)
             process.send_signal(signal.SIGINT)
             assert process.wait(60) == 0
         finally:

@@ -26,8 +26,12 @@ Figure = Callable[[str], None]
 NOBODY = 65_534
 
 READING = {
+    "capture status": ("capture", "status"),
     "checkout": ("checkout", "alpaca"),
     "doctor": ("doctor",),
+    "export": ("export", "--output", "{outside}/memory.export.jsonl"),
+    "ide-config": ("ide-config", "cursor"),
+    "local-profile": ("local-profile",),
     "log check-proof": ("log", "check-proof", "{folder}/proof", "--public-key", "{key}"),
     "log consistency": ("log", "consistency", "10", "latest"),
     "log key show": ("log", "key", "show"),
@@ -45,22 +49,25 @@ READING = {
     "memory show": ("memory", "show", "{citation}"),
     "memory status": ("memory", "status", "--graph"),
     "query": ("query", "alpaca"),
+    "recall": ("recall", "alpaca"),
     "replay": ("replay", "{loom}/work.jsonl"),
     "status": ("status",),
     "trace export": ("trace", "export"),
+    "viewer": ("viewer", "{loom}", "--output", "{outside}/memory.html"),
 }
 """Each of them answers with exit code 0."""
 
 SAME = (
     *("checkout", "log consistency", "log verify", "memory diff", "memory inferred-status", "memory log"),
     *("memory conflicts", "memory evolution-policy", "memory review", "memory show", "query", "replay", "status"),
-    "trace export",
+    *("recall", "trace export"),
 )
 """These answer as they do where the loom may be written."""
 
 WRITING = {
     "append": ("append", "note.taken", "--actor", "ann", "--payload", "{{}}"),
     "ingest documents": ("ingest", "documents", "{folder}/page.md"),
+    "init-session": ("init-session", "{folder}", "--session-id", "new"),
     "invalidate": ("invalidate", "{citation}", "--reason", "wrong"),
     "log checkpoint": ("log", "checkpoint"),
     "memory edit": (
@@ -74,13 +81,30 @@ WRITING = {
         "wrong",
     ),
     "memory evolution-gate": ("memory", "evolution-gate", "update", "--confidence", "0.9"),
+    "remember": ("remember", "hay"),
 }
 """Each of them exits with 4."""
 
 ELSEWHERE = {
+    "capture pause": "writes outside of the loom",
+    "capture resume": "writes outside of the loom",
+    "capture start": "runs until it is ended, and writes as `ingest documents` does",
+    "capture stop": "ends a process",
+    "completion": "reads no memory",
+    "dashboard": "runs until it is ended",
+    "hook": "always exits with 0: what cannot be recorded waits outside of the loom",
+    "ingest chatgpt": "writes as `ingest documents` does",
     "ingest claude-code": "writes as `ingest documents` does",
+    "ingest claude-export": "writes as `ingest documents` does",
+    "ingest codex": "writes as `ingest documents` does",
+    "ingest export": "writes as `ingest documents` does",
+    "index-codebase": "writes as `ingest documents` does",
     "ingest git": "writes as `ingest documents` does",
     "ingest jsonl": "writes as `ingest documents` does",
+    "ingest mcp-memory": "writes as `ingest documents` does",
+    "ingest mem0": "writes as `ingest documents` does",
+    "ingest vault": "writes as `ingest documents` does",
+    "ingest zep": "writes as `ingest documents` does",
     "init": "its system calls are broken off one by one",
     "log accept": "makes a new key: writes as `log checkpoint` does",
     "log key rotate": "writes as `log checkpoint` does, and asks",
@@ -93,6 +117,7 @@ ELSEWHERE = {
     "memory forget": "writes as `memory edit` does, and the vault beside it",
     "memory rollback": "writes as `memory edit` does",
     "memory re-embed": "writes what can be made again, and no log",
+    "refresh-context": "writes as `ingest documents` does",
     "reproject": "writes what can be made again, and no log",
     "serve": "runs until it is ended",
 }

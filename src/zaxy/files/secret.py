@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shlex
 import stat
 from pathlib import Path
 from typing import Final
@@ -41,7 +42,9 @@ def read_secret(path: Path, *, remedy: str, follow_links: bool = False) -> bytes
         if not stat.S_ISREG(status.st_mode) or status.st_size > _LARGEST_BYTES:
             raise KeyUnavailableError(f"{path} is not a key file", remedy=remedy)
         if status.st_mode & _OTHERS:
-            raise KeyUnavailableError(f"others may read the key {path}", remedy=f"run: chmod 600 {path}")
+            raise KeyUnavailableError(
+                f"others may read the key {path}", remedy=f"run: chmod 600 {shlex.quote(str(path))}"
+            )
         return read_at(descriptor, 0, _LARGEST_BYTES)
     finally:
         close_quietly(descriptor)

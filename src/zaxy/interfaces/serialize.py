@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import functools
 import json
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
@@ -21,10 +22,15 @@ from zaxy.services.governance.review import Reviewed
 from zaxy.services.governance.rollback import RolledBack
 from zaxy.services.operations.inspection import LoomStatus
 
+_PLAIN: Final = frozenset((str, int, float, bool, type(None)))
+
 
 def to_json(value: Any) -> Any:
     """Return a result of any service as plain JSON values: objects by their attributes, in their order."""
-    render = _RENDERERS.get(type(value))
+    kind = type(value)
+    if kind in _PLAIN:
+        return value
+    render = _RENDERERS.get(kind)
     if render is not None:
         return render(value)
     if dataclasses.is_dataclass(value) and not isinstance(value, type):
@@ -37,7 +43,13 @@ def to_json(value: Any) -> Any:
 
 
 def _members(value: Any) -> dict[str, Any]:
-    return {field.name: to_json(getattr(value, field.name)) for field in dataclasses.fields(value)}
+    kind: Any = type(value)
+    return {name: to_json(getattr(value, name)) for name in _member_names(kind)}
+
+
+@functools.cache
+def _member_names(kind: Any) -> tuple[str, ...]:
+    return tuple(field.name for field in dataclasses.fields(kind))
 
 
 def _event(event: Event) -> dict[str, Any]:
@@ -152,10 +164,15 @@ def error_json(error: ZaxyError) -> dict[str, Any]:
     }
 
 
-def dump(value: Any) -> str:
-    """Return a result as JSON text, indented by two."""
+def dump(value: Any, *, is_line: bool = False) -> str:
+    """Return a result as JSON text: indented by two, or on one line.
+
+    Args:
+        value: The result.
+        is_line: Whether it is one of many, a line each.
+    """
     plain = to_json(value)
     try:
-        return orjson.dumps(plain, option=orjson.OPT_INDENT_2).decode("utf-8")
+        return orjson.dumps(plain, option=0 if is_line else orjson.OPT_INDENT_2).decode("utf-8")
     except TypeError:  # integers beyond 64 bits in an older log, a path that is not UTF-8
-        return json.dumps(plain, indent=2)
+        return json.dumps(plain, indent=None if is_line else 2)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import errno
 import shutil
 import time
 from collections.abc import Iterable
@@ -33,6 +34,8 @@ _WRITER_POOL_BYTES: Final = 256 * 1024 * 1024
 reader's pool from some 60,000 of them on."""
 
 _ASIDE: Final = ".set-aside-"
+_GRAPH_STARTS: Final = (b"LBUG", b"KUZU", b"")
+"""How a file of LadybugDB begins, one of Kuzu, which version 3 used, and one that was never written to."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -109,11 +112,13 @@ class GraphBackend:
     Attributes:
         path: The file.
         text_analyzer: Turns names into terms.
+        is_elsewhere: Whether it lies outside of the loom, where anything else may lie that was named by mistake.
     """
 
     path: Path
     text_analyzer: Analyzer
     name: str = "graph"
+    is_elsewhere: bool = False
 
     def exists(self) -> bool:
         return self.path.exists()
@@ -136,12 +141,21 @@ class GraphBackend:
         return tail if base is None else LayeredGraph(base, tail)
 
     def set_aside(self) -> Path | None:
+        if self.is_elsewhere and not _is_graph_file(self.path):  # what is set aside is removed in the end
+            raise OSError(errno.EEXIST, "it is no graph, and lies outside of the loom")
         moved = [_set_aside(path) for path in (self.path, *self.path.parent.glob(f"{self.path.name}.wal*"))]
         return next((path for path in moved if path is not None), None)
 
     def remove_copies(self) -> bool:
         spilled = self.path.parent.glob(f"{self.path.name}*.tmp*")
         return _remove([*_copies_of(self.path), *self.path.parent.glob(f"{self.path.name}.wal*{_ASIDE}*"), *spilled])
+
+
+def _is_graph_file(path: Path) -> bool:
+    if not path.is_file():
+        return not path.exists()
+    with path.open("rb") as file:
+        return file.read(4) in _GRAPH_STARTS
 
 
 def _set_aside(path: Path) -> Path | None:

@@ -8,7 +8,20 @@ from functools import lru_cache
 from typing import Final
 
 from zaxy.eventloom.event import Event
-from zaxy.vocabulary import activity, conversation, documents, facts, generic, governed, memory, policy, sessions, work
+from zaxy.vocabulary import (
+    activity,
+    code,
+    conversation,
+    documents,
+    entities,
+    facts,
+    generic,
+    governed,
+    memory,
+    policy,
+    sessions,
+    work,
+)
 from zaxy.vocabulary.model import GOVERNED_EVENT_TYPES, EventClass, Extraction, Role
 from zaxy.vocabulary.payloads import CIPHER_KEY, UNTRUSTED, VIEW_KEY
 
@@ -33,7 +46,13 @@ _RULES: Final[Mapping[str, Rule]] = {
     "command": activity.command,
     "file": activity.file_edit,
     "document": documents.document,
+    **dict.fromkeys(("code.file", "code.dependencies"), code.file),
+    "code.symbol": code.symbol,
+    "code.coverage": code.coverage,
+    **dict.fromkeys(("code.import", "code.dependency", "code.call"), code.link),
     "fact": facts.fact,
+    "entity": entities.entity,
+    "relation": entities.relation,
     "session": sessions.session,
 }
 """Rules by the beginning of an event type, in whole parts; the longest that fits counts."""

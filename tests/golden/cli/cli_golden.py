@@ -110,6 +110,8 @@ COMMANDS: dict[str, tuple[str, ...]] = {
     "error_integrity": ("log", "check-proof", "kept.note", "--public-key", "<key>"),
     "error": ("query", "goals", "--limit", "0"),
     "error_usage": ("append", "goal.created", "--json"),
+    "remember": ("remember", "Ann speaks German", "--as", "fact", "--eventloom-path", "said"),
+    "recall": ("recall", "Which language does Ann speak?", "--eventloom-path", "said"),
 }
 
 

@@ -65,6 +65,12 @@ def test_the_model_is_used_without_the_code_of_the_packages_that_its_files_come_
     subprocess.run([sys.executable, "-c", code], check=True, timeout=120)
 
 
+def test_a_question_to_the_bundled_model_leaves_nothing_in_an_empty_home(tmp_path: Path) -> None:
+    code = "from zaxy.embedding.local import LocalEmbedder; LocalEmbedder().embed_query('x')"
+    subprocess.run([sys.executable, "-c", code], env={"HOME": str(tmp_path)}, check=True, timeout=120)
+    assert list(tmp_path.iterdir()) == []
+
+
 def test_a_long_text_is_cut_into_windows_and_their_vectors_pooled() -> None:
     words = [f"w{number}" for number in range(2 * WINDOW_WORDS + 1)]
     parts = windows(" ".join(words))

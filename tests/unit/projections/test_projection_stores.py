@@ -18,10 +18,12 @@ import tantivy
 from projection_looms import ask, asked, digest, fill, log_path, memory_at, note, tell
 
 from zaxy.config import EmbeddingSettings, Settings
-from zaxy.errors import InvalidInputError, MissingDependencyError
+from zaxy.errors import InvalidInputError, MissingDependencyError, ProjectionError
 from zaxy.eventloom.loom import Eventloom
 from zaxy.memory import Memory
-from zaxy.projections.backends import check_graph_backend
+from zaxy.projections.backends import GraphBackend, check_graph_backend
+from zaxy.projections.search.analysis import analyzer
+from zaxy.services.recall.question import Filters
 
 SESSIONS = {"a": 12, "b": 9}
 
@@ -333,3 +335,22 @@ def test_a_graph_back_end_that_is_not_here_is_refused() -> None:
         check_graph_backend("neo4j")
     with pytest.raises(InvalidInputError, match="sqlite"):
         check_graph_backend("sqlite")
+
+
+def test_what_is_named_as_the_graph_by_mistake_is_neither_moved_nor_removed(tmp_path: Path) -> None:
+    (tmp_path / "src").mkdir()
+    (tmp_path / "src" / "code.py").write_text("code")
+    (tmp_path / "notes.txt").write_text("notes")
+    for name in ("src", "notes.txt"):
+        settings = Settings(eventloom_path=tmp_path / name.upper(), graph_path=tmp_path / name)
+        with Memory(settings) as memory:
+            memory.loom.append("work", "note.taken", "ann", {"text": "The parser is ready."})
+            with pytest.raises(ProjectionError):
+                memory.rebuild()
+            answer = memory.recall.query("parser", Filters())
+        assert [hit.seq for hit in answer] == [1]
+        assert any("nor set aside (it is no graph, and lies outside of the loom)" in told for told in answer.warnings)
+    assert (tmp_path / "src" / "code.py").read_text() == "code"
+    assert (tmp_path / "notes.txt").read_text() == "notes"
+    (tmp_path / "notes.txt").write_bytes(b"LBUG, and damaged behind that")
+    assert GraphBackend(tmp_path / "notes.txt", analyzer("english"), is_elsewhere=True).set_aside() is not None

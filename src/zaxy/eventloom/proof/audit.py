@@ -15,7 +15,7 @@ from zaxy.eventloom.folder import log_stats, read_identity
 from zaxy.eventloom.layout import LOG_SUFFIX, LogLayout
 from zaxy.eventloom.proof.custody import Standing, compare, signer_of
 from zaxy.eventloom.proof.gathering import CheckedLog, check_whole, root_of_leaves, tree_leaves
-from zaxy.eventloom.proof.history import History, SignedHead
+from zaxy.eventloom.proof.history import History, Run, SignedHead
 from zaxy.eventloom.proof.merkle import HASH_BYTES
 from zaxy.eventloom.proof.notes import VerifierKey
 from zaxy.eventloom.proof.report import BLIND_SPOTS, CheckpointStatus, Level, LoomReport, remedy_of
@@ -167,12 +167,13 @@ class Audit:
         return signer
 
     def _check_logs(self, progress: Progress | None) -> dict[str, CheckedLog]:
-        known = {*self.history.sessions(), *(self._evidence.seen or {})}
+        runs = self.history.sessions()
+        known = {*runs, *(self._evidence.seen or {})}
         names = sorted({*log_stats(self._folder), *known})
         logs: dict[str, CheckedLog] = {}
         for done, session_id in enumerate(names, 1):
             layout = LogLayout.of(self._folder / f"{session_id}{LOG_SUFFIX}")
-            log = check_whole(layout, LogReader(layout))
+            log = self._check_log(layout, runs.get(session_id))
             if session_id in known or not log.report.findings or log.report.findings[0].code != "not_a_log":
                 logs[session_id] = log
             else:
@@ -180,6 +181,10 @@ class Audit:
             if progress is not None:
                 progress(done, len(names))
         return logs
+
+    def _check_log(self, layout: LogLayout, run: Run | None) -> CheckedLog:  # noqa: ARG002 -- for who rests on it
+        """Check one log, of which a checkpoint holds a run or nothing."""
+        return check_whole(layout, LogReader(layout))
 
     def _check_covered(self, logs: Mapping[str, CheckedLog]) -> bool:
         """Find sessions that end before what a checkpoint holds of them; those with a finding already are told once."""

@@ -108,7 +108,7 @@ class LoomState:
         Raises:
             KeyUnavailableError: It is missing, is not one, or others may read it.
         """
-        remedy = "make one: zaxy init; or restore it from a backup"
+        remedy = "restore it from a backup; or where there never was one, run: zaxy init"
         secret = read_secret(path, remedy=remedy)
         if secret is None:
             raise KeyUnavailableError(f"there is no key {path}", remedy=remedy)

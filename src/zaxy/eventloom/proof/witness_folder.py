@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from dataclasses import replace
 from pathlib import Path
 from typing import Final
@@ -81,7 +82,7 @@ def read_witness_key(folder: Path) -> SigningKey:
         KeyUnavailableError: There is none, others may read it, or it is another kind of key.
     """
     path = folder / _KEY_FILE
-    remedy = f"make one: zaxy log witness key {folder}"
+    remedy = f"make one: zaxy log witness key {shlex.quote(str(folder))}"
     secret = read_secret(path, remedy=remedy)
     if secret is None:
         raise KeyUnavailableError(f"{folder} holds no witness: there is no {_KEY_FILE}", remedy=remedy)

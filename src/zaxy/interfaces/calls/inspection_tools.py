@@ -61,13 +61,13 @@ _SESSION: Final = gives(
 )
 _PROJECTION: Final = gives(
     {
-        "name": text("search, graph or forward"),
+        "name": text("search, graph or forward; compaction for an artefact that names events for others"),
         "backend": text("What stands behind it"),
-        "state": text("current, behind, missing or unavailable; what it lacks is read from the log"),
+        "state": text("current, behind, missing, diverged, ignored or unavailable; what it lacks is read from the log"),
         "lag_events": number("How many events it has not taken in"),
         "lag_bytes": number("How many bytes of log that is"),
         "holds": {"type": "object", "additionalProperties": {"type": "integer"}, "description": "What is in it"},
-        "reason": maybe(text("Why it is unavailable")),
+        "reason": maybe(text("Why it is unavailable or ignored, or which sessions it does not fit")),
     }
 )
 STATUS_GIVES: Final = gives(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import os
 import sys
 from collections.abc import Sequence
 from typing import Any
@@ -10,25 +11,36 @@ from typing import Any
 import click
 
 from zaxy import __version__
+from zaxy.interfaces.cli.capture_commands import capture
+from zaxy.interfaces.cli.client_commands import ide_config, init_session, local_profile
+from zaxy.interfaces.cli.code_commands import index_codebase, refresh_context
+from zaxy.interfaces.cli.completion_command import completion
+from zaxy.interfaces.cli.doctor_command import doctor
 from zaxy.interfaces.cli.evolution_commands import evolution_gate, evolution_policy
 from zaxy.interfaces.cli.failure import INTERRUPTED, PIPE_CLOSED, show_failure
 from zaxy.interfaces.cli.forget_commands import check, forget
 from zaxy.interfaces.cli.governance_commands import edit, rollback
+from zaxy.interfaces.cli.hook_command import hook
+from zaxy.interfaces.cli.import_commands import export
 from zaxy.interfaces.cli.inferred_command import inferred_status
 from zaxy.interfaces.cli.ingest_commands import ingest
-from zaxy.interfaces.cli.log_commands import doctor, log
+from zaxy.interfaces.cli.log_commands import log
 from zaxy.interfaces.cli.memory_commands import memory
+from zaxy.interfaces.cli.pause_commands import pause, resume
 from zaxy.interfaces.cli.proof_commands import prove
-from zaxy.interfaces.cli.recall_commands import checkout, query
+from zaxy.interfaces.cli.recall_commands import checkout, query, recall
+from zaxy.interfaces.cli.remember_command import remember
 from zaxy.interfaces.cli.replay_command import replay
 from zaxy.interfaces.cli.review_commands import conflicts, review
 from zaxy.interfaces.cli.serve_command import serve
+from zaxy.interfaces.cli.setup_commands import init
 from zaxy.interfaces.cli.show_command import show
 from zaxy.interfaces.cli.text import tell
 from zaxy.interfaces.cli.trace_command import trace
 from zaxy.interfaces.cli.upkeep_commands import reproject, status
+from zaxy.interfaces.cli.viewer_commands import dashboard, viewer
 from zaxy.interfaces.cli.witness_commands import witness
-from zaxy.interfaces.cli.write_commands import append, init, invalidate
+from zaxy.interfaces.cli.write_commands import append, invalidate
 
 
 class _CommandLine(click.Group):
@@ -81,15 +93,21 @@ def cli() -> None:
     \b
     Example:
       zaxy init
-      zaxy append goal.created --actor ann --payload '{"title": "Ship the parser"}'
-      zaxy query "What are our goals?"
+      zaxy remember "We use click for the command line" --as decision
+      zaxy recall "Which library is the command line made with?"
     """
 
 
 _COMMANDS = (init, append, query, checkout, replay, memory, ingest, invalidate, log, status, doctor, reproject, serve)
 for _command in _COMMANDS:
     cli.add_command(_command)
-cli.add_command(trace)
+for _command in (capture, export, remember, recall, trace, viewer, dashboard, index_codebase, refresh_context):
+    cli.add_command(_command)
+for _command in (ide_config, local_profile, init_session, completion):
+    cli.add_command(_command)
+cli.add_command(hook)
+capture.add_command(pause)
+capture.add_command(resume)
 memory.add_command(checkout)
 memory.add_command(inferred_status)
 for _command in (show, edit, rollback, forget, check, review, conflicts, evolution_policy, evolution_gate):
@@ -97,8 +115,19 @@ for _command in (show, edit, rollback, forget, check, review, conflicts, evoluti
 assert {prove.name, witness.name} <= set(log.commands)  # their modules add them to the group
 
 
+def _hold_closed_streams() -> None:
+    """Take the numbers of standard streams that were closed, or a log would get one, and all that is printed there."""
+    for descriptor in range(3):
+        try:
+            os.fstat(descriptor)
+        except OSError:
+            os.open(os.devnull, os.O_RDONLY)  # gets the lowest free number: this one
+    sys.stdout, sys.stderr = sys.stdout or io.StringIO(), sys.stderr or io.StringIO()
+
+
 def run() -> None:
     """Run the command line of this process."""
+    _hold_closed_streams()
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, io.TextIOWrapper):  # a terminal that lacks a character shows its escape instead
             stream.reconfigure(errors="backslashreplace")

@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from zaxy.config import SOURCE_CLASSES
 from zaxy.errors import InvalidInputError
+from zaxy.evolution_settings import SOURCE_CLASSES
 from zaxy.interfaces.cli.options import FunctionT, checked_text, packed
 
 if TYPE_CHECKING:

@@ -9,7 +9,7 @@ from typing import Final
 import click
 
 from zaxy.errors import InvalidInputError, UnavailableError, ZaxyError
-from zaxy.interfaces.cli.text import one_line, say_json, tell
+from zaxy.interfaces.cli.text import Painted, one_line, say_json, tell
 
 INTERRUPTED: Final = 130
 """Exit code after Ctrl-C, as shells give it."""
@@ -105,6 +105,6 @@ def show_failure(error: Exception, *, as_json: bool, debug: bool) -> int:
 
 def show_error(error: ZaxyError) -> None:
     """Tell people of an error, on standard error."""
-    tell(f"error: {one_line(error.message)}")
+    tell(Painted("error:", "bad"), f" {one_line(error.message)}")
     if error.remedy:
         tell(f"  next: {one_line(error.remedy)}")

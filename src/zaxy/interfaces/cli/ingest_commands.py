@@ -50,7 +50,7 @@ def claude_code(place: Place, path: str, *, forgettable: bool) -> Outcome:
     """
     from zaxy.services.capture.claude_code import ingest_claude_code
 
-    return _ingest(
+    return run_import(
         place,
         lambda _memory, sink, progress: ingest_claude_code(path, sink, progress=progress),
         Intake("claude-code", forgettable),
@@ -71,7 +71,7 @@ def documents(place: Place, paths: tuple[str, ...], *, session_id: str, forgetta
     """
     from zaxy.services.capture.documents import ingest_documents
 
-    return _ingest(
+    return run_import(
         place,
         lambda _memory, sink, progress: ingest_documents(paths, sink, session_id=session_id, progress=progress),
         Intake("documents", forgettable),
@@ -94,7 +94,7 @@ def jsonl(place: Place, path: str, *, session_id: str | None, forgettable: bool)
     """
     from zaxy.services.capture.turns import ingest_turns
 
-    return _ingest(
+    return run_import(
         place,
         lambda memory, sink, progress: ingest_turns(
             path, sink, session_id=memory.settings.session_id, progress=progress
@@ -118,7 +118,7 @@ def git(place: Place, repository: str, *, session_id: str, forgettable: bool) ->
     """
     from zaxy.services.capture.git_history import ingest_git
 
-    return _ingest(
+    return run_import(
         place,
         lambda _memory, sink, progress: ingest_git(repository, sink, session_id=session_id, progress=progress),
         Intake("git", forgettable),
@@ -138,7 +138,7 @@ class Intake:
     forgettable: bool
 
 
-def _ingest(
+def run_import(
     place: Place,
     source: Callable[[Memory, Sink, ProgressBar], Ingested],
     intake: Intake,

@@ -210,36 +210,3 @@ def accept(place: Place, *, reason: str, yes: bool, session_id: str | None) -> O
     say(f"  event: {done.event.citation}")
     say("  next: give the new public key to those who check your proofs: zaxy log key show --public")
     return None
-
-
-@click.command("doctor")
-@click.option("--ask-witnesses/--offline", default=True, help="Whether witnesses that are set up are asked.")
-@place_options
-def doctor(place: Place, *, ask_witnesses: bool) -> Outcome:
-    """Check the memory and say what to do about what is wrong.
-
-    \b
-    Example:
-      zaxy doctor
-      zaxy doctor --json
-    """
-    from zaxy.services.operations.diagnosis import diagnose
-
-    with opened(place, must_exist=True) as memory, ProgressBar("Verifying") as progress:
-        found = diagnose(
-            memory.loom,
-            memory.projections.status,
-            ask_witnesses=ask_witnesses,
-            telemetry=memory.settings.telemetry,
-            progress=progress,
-        )
-    if place.as_json:
-        say_json(found)
-    else:
-        for check in found.checks:
-            say(f"{check.state:<8} {check.name}: {one_line(check.message)}")
-            if check.remedy:
-                say(f"         next: {one_line(check.remedy)}")
-        say(f"Trust level: {found.level}")
-        say(f"Not seen at this level: {found.blind_spots}")
-    return 0 if found.ok else IntegrityError.exit_code

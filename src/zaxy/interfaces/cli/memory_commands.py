@@ -2,19 +2,31 @@
 
 from __future__ import annotations
 
+import contextlib
+from collections.abc import Iterable
 from dataclasses import replace
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 import click
 
+from zaxy.interfaces.cli.failure import PIPE_CLOSED
 from zaxy.interfaces.cli.opening import known_session, opened
 from zaxy.interfaces.cli.options import Outcome, Place, place_options
 from zaxy.interfaces.cli.progress import ProgressBar
-from zaxy.interfaces.cli.render import show_damage, show_entries, show_projections, show_sessions
-from zaxy.interfaces.cli.text import counted, one_line, say, say_json, warn
+from zaxy.interfaces.cli.render import (
+    show_damage,
+    show_entries,
+    show_entry_lines,
+    show_projections,
+    show_sessions,
+)
+from zaxy.interfaces.cli.text import counted, is_read, one_line, say, say_json, warn
 
 if TYPE_CHECKING:
-    from zaxy.services.operations.inspection import LoomStatus
+    from zaxy.memory import Memory
+    from zaxy.services.operations.inspection import LogEntry, LoomStatus
+
+_LOOK_EVERY_SECONDS: Final = 0.25
 
 
 @click.group()
@@ -65,15 +77,21 @@ def status(place: Place, *, graph: bool, verify: bool) -> Outcome:
 @memory.command("log")
 @click.option("--limit", type=int, default=20, show_default=True, metavar="N", help="How many events.")
 @click.option("--session-id", metavar="ID", help="Only of this session.  [default: all sessions]")
+@click.option("--follow", "-f", is_flag=True, help="Go on with what is recorded from now on; Ctrl-C ends it.")
 @place_options
-def log(place: Place, *, limit: int, session_id: str | None) -> Outcome:
+def log(place: Place, *, limit: int, session_id: str | None, follow: bool) -> Outcome:
     """Show the events that were recorded last, newest first.
+
+    With --follow the newest is last, events of other processes come as they are recorded, and with --json each is a
+    line of its own.
 
     \b
     Example:
       zaxy memory log --limit 5
     """
     with opened(place, must_exist=True) as opened_memory:
+        if follow:
+            return _follow(opened_memory, limit, session_id, as_json=place.as_json)
         entries = opened_memory.inspection.recent(limit=limit, session_id=session_id)
         # the listing leaves damaged logs out; who reads it has to know
         found = _only(opened_memory.inspection.status(verify=False), session_id)
@@ -94,6 +112,25 @@ def log(place: Place, *, limit: int, session_id: str | None) -> Outcome:
     if not entries and found.ok:
         say("Nothing is recorded yet.")
     return show_damage(found)
+
+
+def _follow(opened_memory: Memory, limit: int, session_id: str | None, *, as_json: bool) -> Outcome:
+    """Print what was recorded last, and then each event soon after it is; until somebody has seen enough."""
+    from zaxy.services.operations.following import LogFollower
+
+    follower = LogFollower(opened_memory.loom, session_id=session_id, view=opened_memory.reader.view)
+    with contextlib.suppress(KeyboardInterrupt):
+        entries: Iterable[LogEntry] = follower.begin(limit)
+        while True:
+            for entry in entries:
+                if as_json:
+                    say_json(entry, is_line=True)
+                else:
+                    show_entry_lines([entry])  # with the time of the clock: how long ago would be wrong soon
+            if not is_read(_LOOK_EVERY_SECONDS):
+                return PIPE_CLOSED
+            entries = follower.more()
+    return None
 
 
 def _only(status: LoomStatus, session_id: str | None) -> LoomStatus:

@@ -14,6 +14,7 @@ from zaxy.interfaces.cli.options import Place
 from zaxy.interfaces.cli.text import warn
 
 if TYPE_CHECKING:
+    from zaxy.config import Settings
     from zaxy.memory import Memory
 
 
@@ -26,7 +27,12 @@ class _ToStandardError(logging.Handler):
 
 @contextlib.contextmanager
 def opened(
-    place: Place, *, session_id: str | None = None, folder: Path | None = None, must_exist: bool = False
+    place: Place,
+    *,
+    session_id: str | None = None,
+    folder: Path | None = None,
+    must_exist: bool = False,
+    settings: Settings | None = None,
 ) -> Iterator[Memory]:
     """Open the memory for the length of a ``with`` block.
 
@@ -35,6 +41,7 @@ def opened(
         session_id: The session that a write means, None for the one that is set up.
         folder: The loom, where it is not the place's own.
         must_exist: Whether a missing loom is an error: for commands that read.
+        settings: Instead of those that the place and the environment give.
 
     Raises:
         NotFoundError: There is no loom where one must be.
@@ -43,12 +50,12 @@ def opened(
     from zaxy.config import load_settings
     from zaxy.memory import Memory
 
-    settings = load_settings(
+    given = settings or load_settings(
         eventloom_path=place.eventloom_path if folder is None else folder,
         session_id=session_id,
         projection_backend=place.projection_backend,
     )
-    with _logging_told(place), Memory(settings) as memory:
+    with _logging_told(place), Memory(given) as memory:
         if must_exist and not memory.loom.path.is_dir():
             raise NotFoundError(f"there is no loom at {memory.loom.path}", remedy="make one: zaxy init")
         yield memory

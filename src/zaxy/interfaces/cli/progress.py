@@ -36,6 +36,8 @@ class ProgressBar:
             if not self._wanted or time.monotonic() < self._shows_from:
                 return
             self._bar = self._stack.enter_context(_bar(self._label, total))
+        if total is not None:
+            self._bar.length = total  # it may grow while it is worked through
         self._bar.update(max(0, done - self._done))
         self._done = max(self._done, done)
 

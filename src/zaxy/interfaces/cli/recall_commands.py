@@ -1,6 +1,8 @@
-"""Commands that answer: query and checkout."""
+"""Commands that answer: recall, query and checkout."""
 
 from __future__ import annotations
+
+from typing import Final
 
 import click
 
@@ -15,8 +17,42 @@ from zaxy.interfaces.cli.options import (
     place_options,
 )
 from zaxy.interfaces.cli.progress import ProgressBar
-from zaxy.interfaces.cli.render import explain_packet, show_answer
+from zaxy.interfaces.cli.render import explain_packet, show_answer, show_answer_briefly
 from zaxy.interfaces.cli.text import say, say_json, warn
+from zaxy.vocabulary.kinds import KINDS, types_of
+
+_RECALLED: Final = 5
+
+
+@click.command()
+@click.argument("text", callback=checked_text, metavar="TEXT")
+@click.option("--as", "kind", type=click.Choice(KINDS), help="Only what was remembered as this.  [default: anything]")
+@click.option("--session-id", multiple=True, metavar="ID", help="Only of this session or glob; repeatable.")
+@click.option("--limit", type=int, default=_RECALLED, show_default=True, metavar="N", help="How many answers.")
+@place_options
+def recall(place: Place, text: str, *, kind: str | None, session_id: tuple[str, ...], limit: int) -> Outcome:
+    """Answer a question briefly, each answer with its citation.
+
+    `zaxy query` has more filters and shows scores.
+
+    \b
+    Example:
+      zaxy recall "Which library is the command line made with?"
+      zaxy recall parser --as decision
+    """
+    from zaxy.services.recall.question import Filters, telling_terms
+
+    filters = Filters(session_id=session_id or None, event_types=(types_of(kind),) if kind else None)
+    with opened(place, must_exist=True) as memory:
+        with ProgressBar("Taking in the log") as progress:
+            answer = memory.recall.query(text, filters, limit=limit, progress=progress)
+        if place.as_json:
+            say_json(answer)
+        else:
+            warn(answer.warnings)
+            show_answer_briefly(answer, telling_terms(text, memory.recall.analyzer))
+        settle(memory)
+    return None
 
 
 @click.command()
@@ -69,6 +105,8 @@ def checkout(
       zaxy checkout "plan the release" --since 2026-05-08T13:56:00Z
     """
     with opened(place, must_exist=True) as memory:
+        with ProgressBar("Taking in the log") as progress:
+            memory.catchup.refresh(progress)
         packet = memory.checkouts.checkout(text, wanted.filters(), token_budget=budget, since=since)
         if place.as_json:
             say_json(packet)

@@ -37,8 +37,8 @@ _DEFAULT_PORT: Final = 8080
 @click.option(
     "--readers",
     type=click.IntRange(0, MOST_READERS),
-    help="Processes that answer questions beside the server's own, some 150 MB each; 0 for none.  "
-    "[default: 1 where there are two processors or more]",
+    help="Processes that answer questions beside the server's own, some 150 to 200 MB each; 0 for none.  "
+    "[default: 2 where there are two processors or more]",
 )
 @write_session_option
 @place_options

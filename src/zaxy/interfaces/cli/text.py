@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 import re
+import select
 import shutil
 import sys
 import textwrap
-from collections.abc import Iterable
-from typing import Any, Final
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from typing import Any, Final, Literal, TextIO
 
 import click
+
+from zaxy.config import wants_colours
 
 _CONTROL: Final = re.compile(
     "[\x00-\x08\x0b-\x1f\x7f-\x9f"  # C0 and C1 but tab and newline: escape sequences, carriage return, backspace
@@ -17,6 +21,34 @@ _CONTROL: Final = re.compile(
     "\ud800-\udfff]"  # halves of surrogate pairs, which no terminal can be sent
 )
 _MOST_TERMINAL_LINES: Final = 20
+
+Tone = Literal["good", "caution", "bad", "quiet", "strong"]
+"""What a colour says; none of it is said by the colour alone."""
+
+_STYLES: Final[Mapping[Tone, Mapping[str, Any]]] = {
+    "good": {"fg": "green"},
+    "caution": {"fg": "yellow"},
+    "bad": {"fg": "red", "bold": True},
+    "quiet": {"dim": True},
+    "strong": {"bold": True},
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Painted:
+    """A text in a colour, where colours are shown; elsewhere the text.
+
+    Attributes:
+        text: What is printed. Its control characters are shown, as of any text.
+        tone: What the colour says.
+    """
+
+    text: str
+    tone: Tone
+
+
+Part = str | Painted
+"""A piece of a printed line."""
 
 
 def visible(text: str) -> str:
@@ -34,21 +66,37 @@ def one_line(text: object) -> str:
     return visible(" ".join(str(text).split()))
 
 
-def say(text: str = "") -> None:
-    """Print for people, on standard output."""
-    click.echo(visible(text))
+def say(*parts: Part) -> None:
+    """Print a line for people, on standard output."""
+    click.echo(_line(parts, sys.stdout))
 
 
-def say_json(value: Any) -> None:
-    """Print a result as JSON, on standard output, exactly as every other interface gives it."""
+def _line(parts: Iterable[Part], stream: TextIO) -> str:
+    colours = stream.isatty() and wants_colours()
+    return "".join(_shown(part, colours=colours) for part in parts)
+
+
+def _shown(part: Part, *, colours: bool) -> str:
+    if isinstance(part, str):
+        return visible(part)
+    return click.style(visible(part.text), **_STYLES[part.tone]) if colours else visible(part.text)
+
+
+def say_json(value: Any, *, is_line: bool = False) -> None:
+    """Print a result as JSON, on standard output: what every other interface gives, control characters as escapes.
+
+    Args:
+        value: The result.
+        is_line: Whether it is one of many, a line each.
+    """
     from zaxy.interfaces.serialize import dump
 
-    click.echo(dump(value))
+    click.echo(_CONTROL.sub(lambda found: f"\\u{ord(found[0]):04x}", dump(value, is_line=is_line)))
 
 
-def tell(text: str) -> None:
-    """Print for people, on standard error."""
-    click.echo(visible(text), err=True)
+def tell(*parts: Part) -> None:
+    """Print a line for people, on standard error."""
+    click.echo(_line(parts, sys.stderr), err=True)
 
 
 def warn(warnings: Iterable[str]) -> None:
@@ -58,12 +106,23 @@ def warn(warnings: Iterable[str]) -> None:
     for warning in warnings:
         if warning not in told:
             told.add(warning)
-            tell(f"warning: {one_line(warning)}")
+            tell(Painted("warning:", "caution"), f" {one_line(warning)}")
 
 
 def terminal_width() -> int | None:
     """Return how wide the terminal is, or None when standard output is not one."""
     return shutil.get_terminal_size().columns if sys.stdout.isatty() else None
+
+
+def is_read(seconds: float) -> bool:
+    """Wait for some time, and return whether standard output has a reader; at once where it has none, or loses it."""
+    try:
+        watched = sys.stdout.fileno()
+    except (OSError, ValueError):  # there is nothing that anybody could read from
+        return False
+    poll = select.poll()
+    poll.register(watched, 0)  # a hang-up and an error are told without being asked for
+    return not poll.poll(seconds * 1_000)
 
 
 def block(text: str, indent: str, width: int | None) -> str:

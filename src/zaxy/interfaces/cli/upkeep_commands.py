@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -68,8 +69,8 @@ def status(place: Place) -> Outcome:
 def _next(found: LoomStatus, projections: Sequence[ProjectionStatus]) -> str:
     damaged = next((session for session in found.sessions if not session.integrity_ok), None)
     if damaged is not None:
-        return f"zaxy replay {damaged.path}"
-    if any(projection.state == "unavailable" for projection in projections):
+        return f"zaxy replay {shlex.quote(damaged.path)}"
+    if any(projection.state in ("unavailable", "diverged") for projection in projections):
         return "zaxy reproject"
     if found.total_events == 0:
         return 'zaxy append goal.created --actor me --payload \'{"title": "Ship it"}\''

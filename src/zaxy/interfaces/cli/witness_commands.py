@@ -94,7 +94,8 @@ def listing(place: Place) -> Outcome:
 @witness.command("key")
 @click.argument("folder", metavar="FOLDER")
 @click.option("--name", default="zaxy-witness", show_default=True, metavar="NAME", help="Its name, for a new one.")
-def witness_key(folder: str, *, name: str) -> Outcome:
+@click.option("--json", "as_json", is_flag=True, help="Answer in JSON.")
+def witness_key(folder: str, *, name: str, as_json: bool) -> Outcome:
     """Print the public key of the witness in a folder; a new one is made where there is none.
 
     \b
@@ -103,14 +104,19 @@ def witness_key(folder: str, *, name: str) -> Outcome:
     """
     from zaxy.eventloom.proof.witness_folder import make_witness_folder
 
-    say(str(make_witness_folder(Path(folder).absolute(), name)))
+    key = str(make_witness_folder(Path(folder).absolute(), name))
+    if as_json:
+        say_json({"folder": folder, "key": key})
+    else:
+        say(key)
     return None
 
 
 @witness.command("trust")
 @click.argument("folder", metavar="FOLDER")
 @click.argument("public_key", metavar="KEY")
-def trust(folder: str, public_key: str) -> Outcome:
+@click.option("--json", "as_json", is_flag=True, help="Answer in JSON.")
+def trust(folder: str, public_key: str, *, as_json: bool) -> Outcome:
     """Let the witness in a folder cosign a log: the one that this public key signs.
 
     \b
@@ -123,7 +129,10 @@ def trust(folder: str, public_key: str) -> Outcome:
     verifier = VerifierKey.parse(public_key)
     read_witness_key(Path(folder))  # a mistyped folder holds no witness
     add_log(Path(folder).absolute(), verifier)
-    say(f"The witness in {one_line(folder)} cosigns the log {one_line(verifier.name)}")
+    if as_json:
+        say_json({"folder": folder, "log": verifier.name})
+    else:
+        say(f"The witness in {one_line(folder)} cosigns the log {one_line(verifier.name)}")
     return None
 
 

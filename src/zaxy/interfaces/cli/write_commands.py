@@ -1,10 +1,9 @@
-"""Commands that record: init, append, invalidate."""
+"""Commands that record: append, invalidate."""
 
 from __future__ import annotations
 
 import functools
 from dataclasses import dataclass
-from pathlib import Path
 
 import click
 
@@ -21,38 +20,7 @@ from zaxy.interfaces.cli.options import (
     write_session_option,
 )
 from zaxy.interfaces.cli.payload import read_payload
-from zaxy.interfaces.cli.text import counted, one_line, say, say_json, warn
-
-
-@click.command()
-@write_session_option
-@place_options
-def init(place: Place, session_id: str | None) -> Outcome:
-    """Make a loom for the project in this folder.
-
-    Writes the loom, its first event, and the project's settings into .env.local. Running it again changes nothing.
-
-    \b
-    Example:
-      zaxy init
-    """
-    from zaxy.services.operations.setup import initialize
-
-    with opened(place, session_id=session_id) as memory:
-        done = initialize(memory.loom, memory.settings, Path.cwd())
-    if place.as_json:
-        say_json(done)
-        return None
-    say(f"{'Made' if 'loom' in done.made else 'There is'} the loom {one_line(done.eventloom_path)}")
-    say(f"  session: {done.session_id}")
-    say(f"  settings: {one_line(done.profile)}")
-    if done.key_path is not None:
-        say(f"  signing key: {one_line(done.key_path)} (keep it out of the loom's backups)")
-    say(f"  forgetting: {done.forgetting}")
-    say(f"  new: {', '.join(done.made) or 'nothing, it was complete'}")
-    say(f"  next: {done.next_command}")
-    warn(done.warnings)
-    return None
+from zaxy.interfaces.cli.text import counted, one_line, say, say_json
 
 
 @dataclass(frozen=True, slots=True)

@@ -18,6 +18,7 @@ from zaxy.interfaces.calls.runner import CallRunner
 from zaxy.interfaces.http.answers import Answer, refusal
 from zaxy.interfaces.http.audit import Audit
 from zaxy.interfaces.http.authentication import Authentication
+from zaxy.interfaces.http.dashboard import dashboard_routes
 from zaxy.interfaces.http.guard import Bound, Guard
 from zaxy.interfaces.http.health import HEALTH_PATH, READY_PATH, Readiness, health
 from zaxy.interfaces.http.limits import Limits, RequestLimits
@@ -28,6 +29,7 @@ from zaxy.interfaces.http.pacing import paced_tools, widen_threads
 from zaxy.interfaces.http.rate_limit import RateLimit
 from zaxy.interfaces.http.readers import Readers
 from zaxy.interfaces.http.rest import call_routes
+from zaxy.interfaces.http.settling import Settling
 from zaxy.interfaces.http.streams import OpenStreams, Streaming
 
 if TYPE_CHECKING:
@@ -69,6 +71,8 @@ def make_app(
     """
     serving = settings.serving
     readers = Readers(fabric, settings)
+    if serving.readers:
+        fabric.write_elsewhere(Settling(fabric, settings))
     tools = [readers.answering(tool) for tool in paced_tools()]
     runner = CallRunner(fabric, settings.admin_token, tools)
     asks = serving.asks_for_credentials or not bound.is_loopback
@@ -87,6 +91,7 @@ def make_app(
         Route(METRICS_PATH, MetricsPage(fabric.observer), methods=["GET"]),
         Route(OPENAPI_PATH, Answer(200, describe(tools, asks_for_credentials=asks)), methods=["GET"]),
         *call_routes(runner, tools),
+        *(dashboard_routes(fabric, settings) if bound.is_loopback and not serving.allowed_hosts else ()),
         *_mcp_routes(mcp, streams or OpenStreams(), has_event_stream=transport == SSE),
     ]
     app = Starlette(

@@ -17,6 +17,7 @@ from zaxy.errors import InvalidInputError, NotAuthenticatedError, NotAuthorizedE
 from zaxy.ids import check_session_id
 from zaxy.interfaces.calls.caller import Caller
 from zaxy.interfaces.http.answers import Answer, refuse
+from zaxy.interfaces.http.dashboard import DASHBOARD_PATH
 from zaxy.interfaces.http.health import HEALTH_PATH, READY_PATH
 from zaxy.interfaces.http.metrics import METRICS_PATH
 from zaxy.interfaces.http.rate_limit import SlidingWindow, refuse_for_now
@@ -34,7 +35,7 @@ BEARER_IDENTITY: Final = "bearer"
 SHORTEST_TOKEN_CHARACTERS: Final = 16
 """What may be guessed at from a network must not be shorter."""
 
-_WITHOUT_CREDENTIALS: Final = frozenset({HEALTH_PATH, READY_PATH})
+_WITHOUT_CREDENTIALS: Final = frozenset({HEALTH_PATH, READY_PATH, DASHBOARD_PATH})
 _FAILURES: Final = 20
 _FAILURES_WINDOW_SECONDS: Final = 60
 _SECRET_PARAMETERS: Final = frozenset(

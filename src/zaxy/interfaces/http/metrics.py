@@ -20,7 +20,7 @@ METRICS_PATH: Final = "/metrics"
 access_log = logging.getLogger("zaxy.access")
 
 _OTHER: Final = "other"
-_WITHOUT_CREDENTIALS: Final = frozenset({"/healthz", "/readyz"})
+_WITHOUT_CREDENTIALS: Final = frozenset({"/healthz", "/readyz", "/dashboard"})
 _REFUSED: Final = {401: "refused", 403: "forbidden", 429: "refused", 503: "unavailable"}
 """Of requests that never got a caller."""
 

@@ -14,6 +14,7 @@ from zaxy.interfaces.http.serving import listening, run_server, url_of
 from zaxy.interfaces.http.streams import MOST_STREAMS, OpenStreams
 from zaxy.observability.logs import start_logging
 from zaxy.observability.observing import start_observing
+from zaxy.services.capture.hooks.server_note import leaving_note
 
 
 def serve_http(settings: Settings, *, transport: str, host: str, port: int, on_ready: Callable[[str], None]) -> None:
@@ -45,6 +46,9 @@ def serve_http(settings: Settings, *, transport: str, host: str, port: int, on_r
                 streams=streams,
                 on_start=lambda: on_ready(url),
             )
-            run_server(app, listener, on_signal=streams.end, open_streams=MOST_STREAMS)
+            serving = settings.serving
+            asks = serving.asks_for_credentials or not Bound(host).is_loopback or serving.allowed_hosts
+            with leaving_note(settings, "" if asks else url):
+                run_server(app, listener, on_signal=streams.end, open_streams=MOST_STREAMS)
     finally:
         observing.close()

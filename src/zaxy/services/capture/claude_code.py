@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, Final, Protocol
 
 from zaxy.eventloom.event import Draft
 from zaxy.services.capture.claude_records import Message, is_id, text_member
@@ -25,6 +25,7 @@ from zaxy.services.capture.json_lines import decode_object, read_lines
 from zaxy.services.capture.sink import Progress, Sink
 
 _BOOKKEEPING: Final = frozenset({"queue-operation", "file-history-snapshot", "system", "progress", "attachment"})
+_MESSAGES: Final = frozenset({"user", "assistant"})
 
 
 def ingest_claude_code(path: str | Path, sink: Sink, *, progress: Progress | None = None) -> Ingested:
@@ -41,14 +42,48 @@ def ingest_claude_code(path: str | Path, sink: Sink, *, progress: Progress | Non
     Raises:
         NotFoundError: There is nothing at ``path``.
     """
+    return ingest_transcripts(path, ClaudeTranscript, sink, progress)
+
+
+class Transcript(Protocol):
+    """One pass over one transcript of a client, line by line."""
+
+    @property
+    def calls(self) -> Mapping[str, tuple[int, object]]:
+        """Line and call of what has no result yet, by the call's id."""
+
+    def take(self, number: int, record: dict[str, Any], raw: bytes) -> list[Parsed]:
+        """Return the events of one record. Raises ValueError for one that cannot be used."""
+        ...
+
+    def finish(self) -> Iterator[Parsed]:
+        """Yield what can only be told at the end, and note what is left open."""
+        ...
+
+
+TranscriptMaker = Callable[[str, str, Report], Transcript]
+"""Starts a pass: how findings name the file, the session for records that name none, and what takes findings."""
+
+
+def ingest_transcripts(path: str | Path, make: TranscriptMaker, sink: Sink, progress: Progress | None) -> Ingested:
+    """Record the transcripts of a client. As `ingest_claude_code`.
+
+    Args:
+        path: A transcript, or a folder whose ``*.jsonl`` files are taken at any depth.
+        make: Starts the pass over each of them.
+        sink: Takes the drafts.
+        progress: Told how many files are done, of how many.
+    """
     found, report = existing_path(path), Report()
-    files = _transcripts_below(found, report) if found.is_dir() else [found]
+    files = transcripts_below(found, report) if found.is_dir() else [found]
     if not files:
         report.find(shown_path(found), 0, "no transcripts (*.jsonl) in this folder")
-    return deliver(_parse_files(files, report, progress), sink, report)
+    return deliver(_parse_files(files, make, report, progress), sink, report)
 
 
-def _transcripts_below(folder: Path, report: Report) -> list[Path]:
+def transcripts_below(folder: Path, report: Report) -> list[Path]:
+    """Return the ``*.jsonl`` files in a folder at any depth, without those in hidden folders below it."""
+
     def unreadable(error: OSError) -> None:
         report.find(shown_path(error.filename or folder), 0, f"cannot be read: {error.strerror}")
 
@@ -59,10 +94,12 @@ def _transcripts_below(folder: Path, report: Report) -> list[Path]:
     return sorted(path for path in found if path.suffix == ".jsonl" and path.is_file())
 
 
-def _parse_files(files: list[Path], report: Report, progress: Progress | None) -> Iterator[Parsed]:
+def _parse_files(
+    files: list[Path], make: TranscriptMaker, report: Report, progress: Progress | None
+) -> Iterator[Parsed]:
     for done, file in enumerate(files, start=1):
         origin = shown_path(file)
-        yield from parse_transcript(read_lines(file, report), origin, shown_path(file.stem), report)
+        yield from _parse(read_lines(file, report), make(origin, shown_path(file.stem), report), origin, report)
         report.sources += 1
         if progress is not None:
             progress(done, len(files))
@@ -90,7 +127,10 @@ def parse_transcript(
         default_session: Session for records that name none.
         report: Takes findings and counts.
     """
-    transcript = _Transcript(origin, default_session, report)
+    return _parse(lines, ClaudeTranscript(origin, default_session, report), origin, report)
+
+
+def _parse(lines: Iterable[tuple[int, bytes]], transcript: Transcript, origin: str, report: Report) -> Iterator[Parsed]:
     for number, raw in lines:
         try:
             taken = transcript.take(number, decode_object(raw), raw)
@@ -102,7 +142,7 @@ def parse_transcript(
 
 
 @dataclass(slots=True)
-class _Transcript:
+class ClaudeTranscript:
     """One pass over one transcript; remembers the calls whose result has not come."""
 
     origin: str
@@ -112,14 +152,19 @@ class _Transcript:
     finished: set[str] = field(default_factory=set)
     times: dict[str, str] = field(default_factory=dict)
     summaries: list[tuple[str, str, str]] = field(default_factory=list)
+    is_foreign: bool | None = None
+    """Whether all records so far are of types that this client does not write; None before the first."""
 
     def take(self, number: int, record: dict[str, Any], raw: bytes) -> list[Parsed]:
+        """Return the events of one record. Raises ValueError for one that cannot be used."""
         kind = record.get("type")
         if not isinstance(kind, str):
             raise ValueError("the record has no type")
+        is_known = kind in _MESSAGES or kind in _BOOKKEEPING or kind == "summary"
+        self.is_foreign = not is_known and self.is_foreign is not False
         if kind == "summary":
             self._keep_summary(record)
-        elif kind in {"user", "assistant"}:
+        elif kind in _MESSAGES:
             return self._take_message(Message.of(record, raw, self.default_session), number)
         elif kind in _BOOKKEEPING:
             subtype = record.get("subtype")
@@ -129,6 +174,9 @@ class _Transcript:
         return []
 
     def finish(self) -> Iterator[Parsed]:
+        """Yield the summaries; note the calls that have no result, and that it is no transcript of this client."""
+        if self.is_foreign:
+            self.report.find(self.origin, 0, "there is no session of Claude Code in it")
         for number, call in self.calls.values():
             self.report.find(self.origin, number, f"the {call.name} call has no result yet: taken when it has one")
         for session_id, leaf, text in self.summaries:

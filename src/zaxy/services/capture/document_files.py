@@ -62,15 +62,21 @@ def find_documents(paths: Sequence[str | Path], report: Report) -> list[Document
     found: dict[Path, DocumentFile] = {}
     for root in roots:
         folder = root if root.is_dir() else root.parent
-        repository = _repository(folder, report)
+        repository = repository_of(folder, report)
         listed = _in_folder(root, repository, report) if root.is_dir() else iter([root])
         for path in listed:
             if path not in found:
-                found[path] = _named(path, repository)
+                found[path] = named(path, repository)
     return list(found.values())
 
 
-def _repository(folder: Path, report: Report) -> Path | None:
+def repository_of(folder: Path, report: Report) -> Path | None:
+    """Return the top folder of the git repository that a folder is in, None outside of one and where git cannot tell.
+
+    Args:
+        folder: Where to look.
+        report: Takes a finding where there is a repository that git cannot read.
+    """
     try:
         top = ask_git(folder, ["rev-parse", "--show-toplevel"])
     except UnavailableError as error:
@@ -80,7 +86,13 @@ def _repository(folder: Path, report: Report) -> Path | None:
     return Path(os.fsdecode(top.removesuffix(b"\n"))).resolve()
 
 
-def _named(path: Path, repository: Path | None) -> DocumentFile:
+def named(path: Path, repository: Path | None) -> DocumentFile:
+    """Return a file with the name that it is known by.
+
+    Args:
+        path: Where it is, absolute.
+        repository: What `repository_of` says of its folder.
+    """
     if repository is not None and path.is_relative_to(repository):
         return DocumentFile(path, shown_path(path.relative_to(repository).as_posix()), shown_path(repository.name))
     return DocumentFile(path, shown_path(path.as_posix()), "")

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
-from zaxy.errors import InvalidInputError, NotFoundError
+from zaxy.errors import InvalidInputError, NotALogError, NotFoundError
 from zaxy.eventloom.event import Draft
 from zaxy.ids import check_session_id
 from zaxy.services.capture.sink import Recorded, Sink
@@ -132,6 +132,8 @@ def deliver(parsed: Iterable[Parsed], sink: Sink, report: Report) -> Ingested:
 def _record(sink: Sink, session_id: str, drafts: Sequence[Draft], report: Report) -> Recorded:
     try:
         return sink.record(session_id, drafts)
+    except NotALogError:  # damaged at its beginning: no fault of the draft
+        raise
     except InvalidInputError as error:
         if len(drafts) == 1:
             report.find(drafts[0].key or session_id, 0, f"the log refused it: {error.message}")

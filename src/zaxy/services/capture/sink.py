@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, MutableMapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Protocol
 
+from zaxy.config import Settings
 from zaxy.errors import InvalidInputError
 from zaxy.eventloom.event import Draft
 from zaxy.eventloom.loom import Eventloom
 from zaxy.eventloom.payload import scrub
+from zaxy.eventloom.sealing import LazySealer, sealer_maker
+from zaxy.services.capture.exclusion import exclusion_of
+from zaxy.services.capture.same_turn import SameTurns
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,21 +43,36 @@ class Sink(Protocol):
 class LoomSink:
     """Puts drafts into a loom. Text that could not be sealed (NUL, half of a surrogate pair) is made sealable first.
 
+    What must not be captured is left out, and a turn that a hook recorded already is not recorded again.
+
     Args:
+        settings: What must not be captured, and whether everything is sealed under keys of its own.
         loom: Where they go.
         told: Called with the number of new events after each batch.
-        forgettable: Whether everything is sealed under keys of its own, whatever the drafts say.
+        met: Which turns were met before, for who reads a transcript bit by bit: see `SameTurns`.
     """
 
     def __init__(
-        self, loom: Eventloom, told: Callable[[int], None] | None = None, *, forgettable: bool = False
+        self,
+        settings: Settings,
+        loom: Eventloom,
+        told: Callable[[int], None] | None = None,
+        *,
+        met: MutableMapping[str, str] | None = None,
     ) -> None:
         self._loom = loom
         self._told = told
-        self._forgettable = forgettable
+        self._forgettable = settings.capture_forgettable
+        self._exclusion = exclusion_of(settings.capture_exclude)
+        sealer = LazySealer(sealer_maker(settings), loom.identity, loom.ensure_identity)
+        self._same = SameTurns(loom, sealer.hidden, met)
 
     def record(self, session_id: str, drafts: Sequence[Draft]) -> Recorded:
         """Append the drafts in order, leaving out those whose key the log holds. On return they are on disk."""
+        drafts = [draft for draft in drafts if not self._exclusion.refuses(draft)]
+        if not drafts:
+            return Recorded()
+        drafts = self._same.resolved(session_id, drafts)
         if self._forgettable:
             drafts = [replace(draft, forgettable=True) for draft in drafts]
         try:

@@ -12,8 +12,8 @@ from enum import StrEnum
 from math import isfinite
 from typing import Any
 
-from zaxy.config import EvolutionSettings
 from zaxy.errors import InvalidInputError
+from zaxy.evolution_settings import EvolutionSettings
 
 
 class Op(StrEnum):

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import shlex
 import shutil
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Final
 
@@ -11,29 +12,15 @@ from zaxy.endpoint import Endpoint
 from zaxy.errors import KeyUnavailableError, NotFoundError, ZaxyError
 from zaxy.eventloom.loom import Eventloom
 from zaxy.eventloom.proof.report import LoomReport, remedy_of
+from zaxy.services.operations.check import Check
 from zaxy.services.operations.projection_status import ProjectionStatus
 from zaxy.services.operations.quarantine import list_quarantine
+from zaxy.services.operations.tail_audit import verify_tail
+from zaxy.telemetry import Degraded, Reason
 from zaxy.telemetry_settings import TelemetrySettings
 
 _LITTLE_BYTES: Final = 64 * 1024 * 1024
 _HEALTH_SECONDS: Final = 2.0
-
-
-@dataclass(frozen=True, slots=True)
-class Check:
-    """One thing that was looked at.
-
-    Attributes:
-        name: What.
-        state: ``ok``, ``warning`` or ``failed``.
-        message: What was found.
-        remedy: What to do, empty when there is nothing to do.
-    """
-
-    name: str
-    state: str
-    message: str
-    remedy: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,15 +47,20 @@ def diagnose(
     projections: Callable[[], Sequence[ProjectionStatus]],
     *,
     ask_witnesses: bool = True,
+    whole: bool = True,
+    around: Iterable[Check] = (),
     telemetry: TelemetrySettings | None = None,
     progress: Callable[[int, int | None], None] | None = None,
 ) -> Diagnosis:
-    """Check a loom: its logs and what proves them, its key, its quarantine, its projections, its disk.
+    """Check a memory: its logs and what proves them, its key, quarantine and projections, its disk, what is around it.
 
     Args:
         loom: What to look at.
         projections: Says how the projections stand.
         ask_witnesses: Whether witnesses, and what traces go to, are asked over the network.
+        whole: Whether logs are read from their beginning, however long they are; else one that is long is read from
+            where the newest checkpoint ends, and the answer says so.
+        around: What else was looked at, such as `around_checks` gives.
         telemetry: Where traces go.
         progress: Told how many sessions are verified.
 
@@ -77,7 +69,9 @@ def diagnose(
     """
     if not loom.path.is_dir():
         raise NotFoundError(f"there is no loom at {loom.path}", remedy="make one: zaxy init")
-    report = loom.verify(ask_witnesses=ask_witnesses, progress=progress)
+    report = None if whole else verify_tail(loom, ask_witnesses=ask_witnesses, progress=progress)
+    if report is None:
+        report = loom.verify(ask_witnesses=ask_witnesses, progress=progress)
     checks = [
         *_trust(report),
         _key(loom),
@@ -85,6 +79,7 @@ def diagnose(
         *(_projection(status) for status in projections()),
         _disk(loom),
         *(_pathlight(telemetry) if telemetry is not None and ask_witnesses else ()),
+        *around,
     ]
     ok = all(check.state != "failed" for check in checks)
     return Diagnosis(str(loom.path), ok, str(report.level), report.blind_spots, tuple(checks))
@@ -123,7 +118,19 @@ def _projection(status: ProjectionStatus) -> Check:
     name = f"projection {status.name}"
     if status.state == "unavailable":
         return Check(name, "failed", status.reason or "unavailable", "zaxy reproject")
+    if status.state == "ignored":
+        path = shlex.quote(status.path)
+        return Check(name, "warning", f"{status.path} is ignored: {status.reason}", f"mv {path} {path}.ignored")
+    if status.state == "diverged":
+        return Check(name, "warning", f"{status.state}: {status.reason}", "zaxy reproject")
     return Check(name, "ok", f"{status.state}, {status.lag_events:,} events read from the log")
+
+
+def store_checks(warnings: Iterable[str]) -> Iterator[Check]:
+    """Yield what was noticed while stores were looked at; what is wrong with logs is told by their own check."""
+    for told in warnings:
+        if not (isinstance(told, Degraded) and told.reason is Reason.LOG_DAMAGED):
+            yield Check("projections", "warning", told, "zaxy reproject")
 
 
 def _pathlight(telemetry: TelemetrySettings) -> list[Check]:

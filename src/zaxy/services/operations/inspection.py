@@ -16,7 +16,8 @@ from zaxy.ids import check_session_id
 
 _MOST_RECENT_LOGS: Final = 1_000
 _SUMMARY_CHARACTERS: Final = 160
-_SUMMARY_MEMBERS: Final = ("title", "summary", "content", "text", "message", "command", "path", "name", "subject")
+_SUMMARY_MEMBERS: Final = ("title", "summary", "content", "text", "message", "command", "path", "name")
+_VALUE_OF: Final = ("key", "subject", "attribute")
 
 Progress = Callable[[int, int | None], None]
 
@@ -244,13 +245,19 @@ class InspectionService:
 
 def summarize(event: Event) -> str:
     """Return one line that tells what an event is about."""
-    for name in _SUMMARY_MEMBERS:
-        value = event.payload.get(name)
-        if isinstance(value, str) and value.strip():
-            line = " ".join(value.split())
-            return line if len(line) <= _SUMMARY_CHARACTERS else f"{line[:_SUMMARY_CHARACTERS]}…"
+    told = next(filter(None, (_text_in(event, name) for name in _SUMMARY_MEMBERS)), "")
+    if not told:
+        of, value = " / ".join(filter(None, (_text_in(event, name) for name in _VALUE_OF))), _text_in(event, "value")
+        told = f"{of}: {value}" if of and value else _text_in(event, "subject")
+    if told:
+        return told if len(told) <= _SUMMARY_CHARACTERS else f"{told[:_SUMMARY_CHARACTERS]}…"
     names = sorted(name for name in event.payload if not name.startswith("__zaxy_"))
     return ", ".join(names)[:_SUMMARY_CHARACTERS] if names else f"{event.event_type} by {event.actor}"
+
+
+def _text_in(event: Event, name: str) -> str:
+    value = event.payload.get(name)
+    return " ".join(value.split()) if isinstance(value, str) else ""
 
 
 def entry_of(event: Event, view: Callable[[Event], Event] | None = None) -> LogEntry:

@@ -2,17 +2,31 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any, Final
 
-from zaxy.config import DEFAULT_LOOM, LOCAL_PROFILE, Settings
+from zaxy.config import Settings
 from zaxy.errors import KeyUnavailableError, WriteFailedError
+from zaxy.eventloom.batch import Outcome
 from zaxy.eventloom.event import Draft
 from zaxy.eventloom.loom import Eventloom
-from zaxy.files.durable import replace_file
 from zaxy.files.refusals import refusals_told
+from zaxy.project_settings import LOCAL_PROFILE
+from zaxy.services.operations.onboarding.profile import complete_profile, missing_lines, profile_lines, read_profile
 
-_PROFILE_MODE = 0o600
+NEXT_COMMAND: Final = 'zaxy remember "We ship on Fridays" --as decision'
+_SIGNALS: Final = {
+    "pyproject.toml": "python",
+    "package.json": "javascript",
+    "Cargo.toml": "rust",
+    "go.mod": "go",
+    "pom.xml": "java",
+    "CMakeLists.txt": "c",
+    ".obsidian": "notes",
+}
+"""Which files and folders show what kind of work a project is."""
+
 _CAPTURED_SEALED = "everything that is captured can be forgotten (CAPTURE_FORGETTABLE=true)"
 _CAPTURED_PLAIN = (
     "what is captured stays in the log for good; for what may have to be forgotten use --forgettable, or set"
@@ -26,7 +40,7 @@ class Initialized:
 
     Attributes:
         eventloom_path: The loom.
-        loom_id: Its id.
+        loom_id: Its id; None where it was only asked what would be made.
         session_id: The session that writes mean by default.
         profile: The project's profile.
         made: What was new: ``loom``, ``key``, ``profile``, ``genesis``.
@@ -38,7 +52,7 @@ class Initialized:
     """
 
     eventloom_path: str
-    loom_id: str
+    loom_id: str | None
     session_id: str
     profile: str
     made: tuple[str, ...]
@@ -65,6 +79,24 @@ def initialize(loom: Eventloom, settings: Settings, folder: Path) -> Initialized
         return _initialize(loom, settings, folder)
 
 
+def preview(loom: Eventloom, settings: Settings, folder: Path) -> Initialized:
+    """Return what `initialize` would do; nothing is written.
+
+    Raises:
+        UnavailableError: Something could not be read.
+    """
+    with refusals_told(loom.path):
+        loom_id = loom.identity()
+        is_missing = {
+            "loom": loom_id is None,
+            "key": _key_of(loom)[1] is None,
+            "profile": bool(missing_lines(read_profile(folder / LOCAL_PROFILE), profile_lines(settings, folder))),
+            "genesis": loom.stat(settings.session_id) is None,
+        }
+        made = tuple(name for name, missing in is_missing.items() if missing)
+        return _told(loom, loom_id, settings, folder, made)
+
+
 def _initialize(loom: Eventloom, settings: Settings, folder: Path) -> Initialized:
     made = [] if loom.identity() else ["loom"]
     loom_id = loom.ensure_identity()
@@ -78,22 +110,41 @@ def _initialize(loom: Eventloom, settings: Settings, folder: Path) -> Initialize
     except (KeyUnavailableError, WriteFailedError) as error:  # it works without: then its chains alone protect it
         warnings = (str(error),)
     profile = folder / LOCAL_PROFILE
-    if _complete_profile(profile, settings, folder):
+    raw = read_profile(profile)
+    lines = missing_lines(raw, profile_lines(settings, folder))
+    if lines:
+        complete_profile(profile, raw, lines)
         made.append("profile")
-    payload = {"loom_id": loom_id, "session_id": settings.session_id, "project": folder.name or "project"}
-    key = f"zaxy-init:{loom_id}:{settings.session_id}"
-    if loom.commit(settings.session_id, [Draft("session.genesis", "zaxy", payload, key)])[0].added:
+    if begin_session(loom, settings.session_id, folder)[0].added:
         made.append("genesis")
+    return replace(_told(loom, loom_id, settings, folder, tuple(made)), warnings=warnings)
+
+
+def begin_session(loom: Eventloom, session_id: str, folder: Path) -> tuple[Outcome, dict[str, Any]]:
+    """Record the first event of a session, once, and return what came of it and what is told of the project.
+
+    Raises:
+        WriteFailedError: It could not be written.
+    """
+    loom_id = loom.ensure_identity()
+    signals = [name for name in _SIGNALS if (folder / name).exists()]
+    kind = _SIGNALS[signals[0]] if signals else "generic"
+    profile = {"project": folder.name or "project", "workspace_type": f"{kind}_workspace", "signals": signals}
+    payload = {"loom_id": loom_id, "session_id": session_id, **profile}
+    draft = Draft("session.genesis", "zaxy", payload, f"zaxy-init:{loom_id}:{session_id}")
+    return loom.commit(session_id, [draft])[0], profile
+
+
+def _told(loom: Eventloom, loom_id: str | None, settings: Settings, folder: Path, made: tuple[str, ...]) -> Initialized:
     return Initialized(
         str(loom.path),
         loom_id,
         settings.session_id,
-        str(profile),
-        tuple(made),
+        str(folder / LOCAL_PROFILE),
+        made,
         *_key_of(loom),
         _CAPTURED_SEALED if settings.capture_forgettable else _CAPTURED_PLAIN,
-        'zaxy append goal.created --actor me --payload \'{"title": "Ship it"}\'',
-        warnings,
+        NEXT_COMMAND,
     )
 
 
@@ -103,34 +154,3 @@ def _key_of(loom: Eventloom) -> tuple[str | None, str | None]:
         return str(state.signing_key().verifier), str(state.key_path)
     except KeyUnavailableError:
         return None, None
-
-
-def _complete_profile(profile: Path, settings: Settings, folder: Path) -> bool:
-    """Add to the project's profile what it lacks; what is there stays as it is."""
-    try:
-        raw = profile.read_bytes()
-    except FileNotFoundError:
-        raw = b""
-    text = raw.decode("utf-8", "replace")
-    present = {line.partition("=")[0].strip().removeprefix("export ") for line in text.splitlines()}
-    loom_text = _relative(settings.eventloom_path, folder)
-    wanted = {"PROJECTION_BACKEND": settings.projection_backend, "EVENTLOOM_THREAD": settings.session_id}
-    if loom_text is not None:
-        wanted["EVENTLOOM_PATH"] = loom_text
-        if settings.graph_path is None:
-            wanted["EMBEDDED_GRAPH_PATH"] = f"{loom_text}/projections/embedded.kuzu"
-    missing = {name: value for name, value in wanted.items() if name not in present}
-    if not missing:
-        return False
-    lines = "".join(f"{name}={value}\n" for name, value in missing.items())
-    start = raw if not raw or raw.endswith(b"\n") else raw + b"\n"
-    replace_file(profile, start + lines.encode("utf-8"), mode=_PROFILE_MODE)
-    return True
-
-
-def _relative(path: Path, folder: Path) -> str | None:
-    """Return a path as seen from the project, or None when it lies outside."""
-    try:
-        return path.resolve().relative_to(folder.resolve()).as_posix() or DEFAULT_LOOM
-    except ValueError:
-        return None

@@ -43,7 +43,7 @@ class SizeService:
         yield Reading(Gauged.SESSIONS, len(stats))
         yield Reading(Gauged.LOG_BYTES, sum(stat.size for stat in stats.values()) + rotated)
         for name, path in self._stores.items():
-            yield Reading(Gauged.PROJECTION_BYTES, _bytes_of(path), name)
+            yield Reading(Gauged.PROJECTION_BYTES, bytes_of(path), name)
         for name, lag in self._catchup.lag().items():
             yield Reading(Gauged.LAG_EVENTS, lag.events, name)
             yield Reading(Gauged.LAG_BYTES, lag.bytes, name)
@@ -52,7 +52,7 @@ class SizeService:
         yield Reading(Gauged.DISK_USED_SHARE, disk.used / max(1, disk.used + disk.free))
 
 
-def _bytes_of(store: Path) -> int:
+def bytes_of(store: Path) -> int:
     """Return the size of a store: its file or folder, and what lies beside it under its name."""
     try:
         beside = [name for name in os.listdir(store.parent) if name == store.name or name.startswith(f"{store.name}.")]

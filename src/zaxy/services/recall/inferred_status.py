@@ -6,11 +6,12 @@ import heapq
 from collections import Counter, defaultdict
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
-from itertools import combinations
+from itertools import combinations, islice
 from typing import Final
 
 from zaxy.errors import LogDamagedError
 from zaxy.eventloom.event import Event
+from zaxy.eventloom.log import EventLog
 from zaxy.eventloom.loom import Eventloom
 from zaxy.ids import EventRef
 from zaxy.projections.search.analysis import Analyzer
@@ -38,10 +39,12 @@ from zaxy.vocabulary.model import EventClass, Meaning
 from zaxy.vocabulary.names import has_case
 from zaxy.vocabulary.reading import EventReader
 
-MOST_EVENTS: Final = 10_000
+MOST_EVENTS: Final = 4_000
 LEAST_CONFIDENCE: Final = 0.1
 _LEVELS: Final = (0.75, 0.5, 0.25, LEAST_CONFIDENCE)
 _EXAMPLES: Final = 5
+_FIRST_BLOCK: Final = 16
+_LONGEST_BLOCK: Final = 1_024
 _BESIDE: Final = range(-STRETCH, STRETCH + 1)
 
 Progress = Callable[[int, int | None], None]
@@ -87,7 +90,7 @@ def inferred_status(
     reader: EventReader | None = None,
     progress: Progress | None = None,
 ) -> InferredStatus:
-    """Infer every relation between the newest 10,000 selected events; the whole log is read for them.
+    """Infer every relation between the newest 4,000 selected events; the logs are read from their ends for them.
 
     What is rare is judged by these events. Each citation is read from the log.
 
@@ -96,16 +99,9 @@ def inferred_status(
         selection: Which events count, as of when.
         analyzer: Turns words into terms.
         reader: Gives each event as it is meant; by default one without keys, for which sealed events say nothing.
-        progress: Told how many sessions were read.
+        progress: Told how many events were found.
     """
-    warnings: list[str] = []
-    endings: list[Meaning] = []
-    meaning = (reader or EventReader(loom.read, lambda event: event)).meaning
-    reading = _read(_replayed(loom, warnings, progress), meaning, selection, endings)
-    newest = heapq.nlargest(MOST_EVENTS + 1, reading, key=lambda told: (told.event.recorded_moment, told.event.ref))
-    if len(newest) > MOST_EVENTS:
-        warnings.append(f"only the newest {MOST_EVENTS:,} events were looked at")
-    meanings = sorted(newest[:MOST_EVENTS], key=lambda told: told.event.ref)
+    meanings, endings, warnings = _newest(loom, reader, selection, progress)
     silent = sum(bool(told.extraction.text) and not has_case(told.extraction.text) for told in meanings)
     if silent:
         warnings.append(f"no names were found in {silent:,} events: their script has no capital letters")
@@ -129,15 +125,54 @@ def inferred_status(
     return InferredStatus(len(meanings), tuple(methods), tuple(warnings))
 
 
-def _replayed(loom: Eventloom, warnings: list[str], progress: Progress | None) -> Iterator[Event]:
-    sessions = loom.sessions()
-    for number, session_id in enumerate(sessions, 1):
-        try:
-            yield from loom.log(session_id).replay()
-        except LogDamagedError as error:
-            warnings.append(f"session {session_id} was read up to its damage: {error.message}")
+def _newest(
+    loom: Eventloom, reader: EventReader | None, selection: Selection, progress: Progress | None
+) -> tuple[list[Meaning], list[Meaning], list[str]]:
+    """Return the newest selected events by session and number, what ends events, and what was left out."""
+    meaning = (reader or EventReader(loom.read, lambda event: event)).meaning
+    broken: dict[str, LogDamagedError] = {}
+    endings: list[Meaning] = []
+    newest: list[Meaning] = []
+    for told in islice(_read(_newest_first(loom, broken), meaning, selection, endings), MOST_EVENTS + 1):
+        newest.append(told)
         if progress is not None:
-            progress(number, len(sessions))
+            progress(len(newest), MOST_EVENTS)
+    warnings = [f"session {name} was read up to its damage: {error.message}" for name, error in broken.items()]
+    if len(newest) > MOST_EVENTS:
+        warnings.append(f"only the newest {MOST_EVENTS:,} events were looked at")
+    tied = (told for told in newest[:MOST_EVENTS] if _is_tied(told, broken))
+    by_place = sorted(tied, key=lambda told: told.event.ref)
+    return by_place, [told for told in endings if _is_tied(told, broken)], warnings
+
+
+def _newest_first(loom: Eventloom, broken: dict[str, LogDamagedError]) -> Iterator[Event]:
+    """Yield the events of all sessions, the one that was recorded last first, and note where a log is damaged."""
+    logs = (_backwards(loom.log(session_id), broken) for session_id in loom.sessions())
+    return heapq.merge(*logs, key=lambda event: (event.recorded_moment, event.ref), reverse=True)
+
+
+def _backwards(log: EventLog, broken: dict[str, LogDamagedError]) -> Iterator[Event]:
+    """Yield a log's events from its end, in blocks that grow. What follows its damage may be yielded before that."""
+    try:
+        end = log.head().seq
+    except LogDamagedError as error:
+        broken[log.session_id] = error
+        end = error.seq - 1
+    size = _FIRST_BLOCK
+    while end > 0:
+        block: list[Event] = []
+        try:
+            for event in log.replay(max(1, end - size + 1), end):
+                block.append(event)  # noqa: PERF402 -- what comes before a bad record counts
+        except LogDamagedError as error:
+            broken[log.session_id] = error
+        yield from reversed(block)
+        end, size = end - size, min(size * 2, _LONGEST_BLOCK)
+
+
+def _is_tied(told: Meaning, broken: Mapping[str, LogDamagedError]) -> bool:
+    error = broken.get(told.event.session_id)
+    return error is None or told.event.seq < error.seq
 
 
 def _read(

@@ -56,6 +56,14 @@ def test_a_call_of_unknown_length_shows_what_is_done(monkeypatch: pytest.MonkeyP
         assert "4000" in screen()
 
 
+def test_work_that_grows_while_it_is_done_shows_how_much_there_is_now(monkeypatch: pytest.MonkeyPatch) -> None:
+    with terminal(monkeypatch) as screen:
+        with ProgressBar("Reading", patience_seconds=0) as progress:
+            progress(1, 2)
+            progress(3, 9)
+        assert "3/9" in screen()
+
+
 def test_a_short_call_shows_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
     with terminal(monkeypatch) as screen:
         with ProgressBar("Reading", patience_seconds=3_600) as progress:

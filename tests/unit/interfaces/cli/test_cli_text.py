@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import json
+
 import pytest
 
-from zaxy.interfaces.cli.text import block, counted, one_line, visible
+from zaxy.interfaces.cli.text import block, counted, one_line, say_json, visible
 
 
 @pytest.mark.parametrize(
@@ -24,6 +26,17 @@ from zaxy.interfaces.cli.text import block, counted, one_line, visible
 )
 def test_control_characters_are_shown_as_escapes(given: str, shown: str) -> None:
     assert visible(given) == shown
+
+
+def test_json_shows_what_a_terminal_would_obey_as_escapes_that_mean_the_same(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    hostile = {"title\x1b]0;x\x07": "a\x9b2J b\u202e c\u2028 d\x7f e\n f\r Grüße 🎉"}
+    say_json(hostile)
+    printed = capsys.readouterr().out
+    assert printed == visible(printed)
+    assert json.loads(printed) == hostile
+    assert "Grüße 🎉" in printed
 
 
 def test_a_name_with_line_breaks_cannot_forge_a_line() -> None:

@@ -149,7 +149,7 @@ def test_the_page_has_each_route_and_each_error_in_its_tables(tmp_path: Path) ->
     guarded = set(re.findall(r"^\| `POST (/v1/\w+)` .* \| yes \|$", text, re.MULTILINE))
     assert guarded == {path_of(tool) for tool in TOOLS if "admin_token" in tool.takes["properties"]}
     others = set(re.findall(r"^\| `(?:GET|POST) (/[a-z.]+/?)` \|", text, re.MULTILINE))
-    assert others == {"/healthz", "/readyz", "/metrics", "/openapi.json", "/mcp", "/sse", "/messages/"}
+    assert others == {"/healthz", "/readyz", "/metrics", "/openapi.json", "/dashboard", "/mcp", "/sse", "/messages/"}
     told = dict(re.findall(r"^\| (\d{3}) \| (.+?) \|", text, re.MULTILINE))
     assert set(told) == set(describe(TOOLS)["components"]["responses"]) | {"405"}
 

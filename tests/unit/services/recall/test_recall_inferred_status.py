@@ -172,3 +172,16 @@ def test_the_same_log_gives_the_same_answer(diary: Diary) -> None:
 
 def test_an_empty_loom_gives_nothing(diary: Diary) -> None:
     assert [told.relations for told in diary.infer().methods] == [0, 0]
+
+
+def test_what_follows_the_damage_of_a_long_session_does_not_count_though_it_is_read_first(diary: Diary) -> None:
+    diary.say("one", *KILN)
+    diary.say("one", *("the end of the kiln of Ines",) * 60)
+    log = diary.loom.path / "one.jsonl"
+    lines = log.read_bytes().splitlines(keepends=True)
+    lines[6] = lines[6].replace(b"the end", b"the dne")
+    log.write_bytes(b"".join(lines))
+    status = diary.infer()
+    assert status.events == 6
+    (warning,) = status.warnings
+    assert warning.startswith("session one was read up to its damage: ")
