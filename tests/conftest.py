@@ -35,6 +35,12 @@ def words_alone(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("EMBEDDING_PROVIDER", "none")
 
 
+@pytest.fixture(autouse=True)
+def no_words_for_tests(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What tells tests where data lies is no setting of the product, and `zaxy doctor` would say so."""
+    monkeypatch.delenv("ZAXY_EVAL_DATA", raising=False)
+
+
 @pytest.fixture
 def chance(request: pytest.FixtureRequest) -> random.Random:
     """A source of chance; a failing test shows its seed, and ``--seed`` repeats it."""

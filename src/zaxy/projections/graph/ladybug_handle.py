@@ -229,9 +229,11 @@ class Handle:
         """See what was committed since; return whether anything was. A writer's handle always does."""
         with self._lock:
             self._check_open()
-            if not self.read_only or self._seen == self._signature():
+            if not self.read_only:
                 return False
             with self._gate.shared(timeout_seconds=_GATE_SECONDS):
+                if self._seen == self._signature():
+                    return False
                 self._reopen()
                 return True
 

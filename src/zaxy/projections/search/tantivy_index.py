@@ -117,7 +117,7 @@ class TantivySearch:
                 index = tantivy.Index(schema(), path=str(folder), reuse=False)
             self._reload(index)
         except (ValueError, OSError) as error:
-            if isinstance(error, ProjectionError):
+            if isinstance(error, BusyError):  # another process is making it: it is not unusable
                 raise
             raise ProjectionError(f"the search index in {self._folder} cannot be opened: {error}") from error
 
@@ -185,6 +185,8 @@ class TantivySearch:
             try:
                 self._reload(None if self._copy else self._index)
             except (OSError, ValueError) as error:
+                if isinstance(error, BusyError):  # another process is making it anew: what was read before still holds
+                    raise
                 raise ProjectionError(f"the search index in {self._folder} cannot be read: {error}") from error
             return True
 

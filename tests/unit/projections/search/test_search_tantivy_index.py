@@ -18,7 +18,7 @@ import pytest
 import tantivy
 
 from fault_processes import Say, run, start
-from zaxy.errors import IntegrityError, ProjectionError
+from zaxy.errors import BusyError, IntegrityError, ProjectionError
 from zaxy.ids import EventRef
 from zaxy.projections.cursor_file import CursorFile
 from zaxy.projections.protocols import Position
@@ -379,3 +379,25 @@ def test_a_writer_that_is_killed_while_it_commits_leaves_an_index_that_the_next_
         [told] = run(look)
         reached = int(told.strip("[").split(",")[0])
         assert told == f"[{reached}, {reached}] {reached} []"
+
+
+def test_an_index_that_another_process_makes_right_now_is_busy_and_never_unusable(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with writer(tmp_path) as store:
+        feed(store, MEANINGS)
+    reader = TantivySearch(tmp_path)
+    with writer(tmp_path) as store:
+        feed(store, [say("three", 1, "word")])
+
+    def gone(_folder: Path) -> None:
+        raise BusyError("the search index is being made")
+
+    monkeypatch.setattr("zaxy.projections.search.tantivy_index.read_meta", gone)
+    for ask in (reader.refresh, lambda: TantivySearch(tmp_path)):
+        with pytest.raises(BusyError):
+            ask()
+    monkeypatch.undo()
+    assert reader.refresh()
+    assert found(reader, "word") == found(TantivySearch(tmp_path), "word")
+    reader.close()
