@@ -181,13 +181,13 @@ def watch(folder: Path, idle_seconds: int) -> dict[str, Any]:
 def _idle_share(pid: int, seconds: int) -> float:
     time.sleep(30)  # the stores take in the tail once it is quiet
     before = _cpu_seconds(pid)
-    time.sleep(seconds)
+    time.sleep(seconds)  # what it needs while nothing happens is what is measured
     return (_cpu_seconds(pid) - before) / seconds
 
 
 def _wait_for(loom: Eventloom, events: int) -> None:
     while not loom.path.is_dir() or _recorded(loom) < events:
-        time.sleep(0.05)
+        time.sleep(0.05)  # the watcher tells nobody what it has recorded: the log is looked at
 
 
 def _in_a_process(name: str, path: Path, loom: Path) -> dict[str, Any]:

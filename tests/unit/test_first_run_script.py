@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-import importlib.util
 from pathlib import Path
 from types import ModuleType
 
 import pytest
+
+from program_scripts import load_script
 
 ROOT = Path(__file__).parents[2]
 README = "# A program\n\n```sh\npip install .\n```\n\n```sh\n# first\nzaxy init\nzaxy recall x\n```\n"
@@ -14,12 +15,7 @@ README = "# A program\n\n```sh\npip install .\n```\n\n```sh\n# first\nzaxy init\
 
 @pytest.fixture(scope="module")
 def script() -> ModuleType:
-    spec = importlib.util.spec_from_file_location("first_run", ROOT / "scripts" / "first_run.py")
-    assert spec is not None
-    assert spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
+    return load_script("first_run")
 
 
 def programs(folder: Path, body: str) -> Path:
